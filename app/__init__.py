@@ -1,0 +1,1 @@
+"""Plimsoll: a trading appliance. One process, two desks, one engine, one gate, one journal, one kill switch."""
