@@ -1,0 +1,1 @@
+"""Pure risk rules: limits, account rules, trading state and its reasons, the gate."""

@@ -1,0 +1,117 @@
+"""Trading state: computed, never set. It is the most restrictive of the open reasons.
+
+Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that ends it
+closes that reason, so that page, CLI and journal always show *why*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class TradingState(IntEnum):
+    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: the same, and a goal is pursued."""
+
+    ACTIVE = 0
+    REDUCING = 1
+    HALTED = 2
+
+
+class Kind(StrEnum):
+    """Who ends a reason: a deliberate re-arm, the calendar, or the condition itself."""
+
+    PERSON = "person"
+    TIME = "time"
+    CONDITION = "condition"
+
+
+class Goal(IntEnum):
+    """What the engine pursues while a reason is open. Ordered: FLAT includes NO_ENTRIES."""
+
+    NONE = 0
+    NO_ENTRIES = 1
+    FLAT = 2
+
+
+class Code(StrEnum):
+    """Every reason there is."""
+
+    NOT_ARMED = "not_armed"  # fresh, missing, unreadable or restored latch
+    SWITCH = "switch"
+    HALT = "halt"
+    FLATTEN = "flatten"
+    MAXIMUM_LOSS = "maximum_loss"
+    DIFFERENCE = "difference"
+    JOURNAL = "journal"
+    SILENCE_HOLDS = "silence_holds"  # more than 3 silence holds in an hour
+    DAILY_LOSS = "daily_loss"
+    LOSS_REDUCING = "loss_reducing"  # 90 % of a loss limit
+    SESSION_CLOSED = "session_closed"
+    START = "start"
+    RECONNECT = "reconnect"
+    LINK_SILENCE = "link_silence"
+    STALE_FEED = "stale_feed"
+    CLOCK = "clock"
+    FLOOR_UNKNOWN = "floor_unknown"
+    ACCOUNT = "account"  # canTrade false, or not listed
+    UNPROTECTED = "unprotected"  # a position without a working stop
+    BOTH_FILLED = "both_filled"  # both sides of an OCO pair filled
+    UNKNOWN_ORDER = "unknown_order"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why trading is restricted. `scope` is "*" or an account id; `until_ns` is market time for TIME reasons, else 0."""
+
+    code: Code
+    kind: Kind
+    scope: str
+    since_ns: int
+    detail: str = ""
+    state: TradingState = TradingState.HALTED
+    goal: Goal = Goal.NO_ENTRIES
+    until_ns: int = 0
+    by: str = ""
+
+    @property
+    def key(self) -> tuple[Code, str]:
+        return self.code, self.scope
+
+
+class Reasons:
+    """The open reasons, at most one of each code and scope. Opening again keeps the first `since_ns` and the stronger goal."""
+
+    def __init__(self, reasons: Iterable[Reason] = ()) -> None:
+        self._open = {reason.key: reason for reason in reasons}
+
+    def open(self, reason: Reason) -> bool:
+        """Open it; False when the same reason with the same goal, state and end was open already."""
+        old = self._open.get(reason.key)
+        if old is not None and (old.goal, old.state, old.until_ns) >= (reason.goal, reason.state, reason.until_ns):
+            return False
+        self._open[reason.key] = reason
+        return True
+
+    def close(self, code: Code, scope: str = "*") -> Reason | None:
+        """Close it and return it; None when it was not open."""
+        return self._open.pop((code, scope), None)
+
+    def get(self, code: Code, scope: str = "*") -> Reason | None:
+        return self._open.get((code, scope))
+
+    def of(self, scope: str) -> list[Reason]:
+        """All reasons that bind `scope` (its own and the global ones), most restrictive and oldest first."""
+        bound = [r for r in self._open.values() if r.scope in ("*", scope)]
+        return sorted(bound, key=lambda r: (-r.state, -r.goal, r.since_ns, r.code))
+
+    def all(self) -> list[Reason]:
+        return sorted(self._open.values(), key=lambda r: (-r.state, -r.goal, r.since_ns, r.code))
+
+    def state(self, scope: str) -> TradingState:
+        """The most restrictive state of the open reasons; ACTIVE when there is none."""
+        return max((r.state for r in self.of(scope)), default=TradingState.ACTIVE)
+
+    def goal(self, scope: str) -> Goal:
+        return max((r.goal for r in self.of(scope)), default=Goal.NONE)
