@@ -1,0 +1,64 @@
+"""The hot paths: each a Python source and its compiled twin. This module alone picks which of the two is used.
+
+``from native import fixed`` gives the compiled twin. The pure twin is used only when asked for with
+``PLIMSOLL_NATIVE=pure`` (development and tests): a missing compiled module is an error, never a silent fallback.
+No logic of ours lives here and nothing of ``app`` is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+__all__ = ["NativeError", "active", "fixed", "require_compiled"]
+
+MODULES = ("fixed",)
+VARIABLE = "PLIMSOLL_NATIVE"
+
+
+class NativeError(RuntimeError):
+    """The compiled twin that is wanted is not there, or the pure one is used where it must not be."""
+
+
+def _choice() -> str:
+    choice = os.environ.get(VARIABLE, "compiled")
+    if choice not in ("compiled", "pure"):
+        raise NativeError(f"{VARIABLE} must be 'compiled' or 'pure', not {choice[:40]!r}")
+    return choice
+
+
+def _pick(name: str, choice: str) -> ModuleType:
+    if choice == "pure":
+        return importlib.import_module(f"native.{name}_py")
+    try:
+        return importlib.import_module(f"native.{name}_c")
+    except ImportError as error:
+        raise NativeError(
+            f"the compiled module native.{name}_c cannot be loaded ({error}); run ./build.sh native, "
+            f"or set {VARIABLE}=pure for development"
+        ) from error
+
+
+_CHOICE = _choice()
+
+if TYPE_CHECKING:
+    from native import fixed_py as fixed
+else:
+    fixed = _pick("fixed", _CHOICE)
+
+
+def active() -> dict[str, str]:
+    """Return which twin of each module is in use: ``{"fixed": "compiled"}``."""
+    return dict.fromkeys(MODULES, _CHOICE)
+
+
+def require_compiled(dev: bool) -> None:
+    """Raise NativeError when a pure twin is in use and the settings do not say ``dev``."""
+    pure = [name for name, twin in active().items() if twin == "pure"]
+    if pure and not dev:
+        raise NativeError(
+            f"the service runs on the pure Python twin of {', '.join(pure)}, which is for development only: "
+            f"unset {VARIABLE} and run ./build.sh native, or set dev = true"
+        )

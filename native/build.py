@@ -1,0 +1,106 @@
+"""Builds the compiled twins: each ``native/<name>_py.py`` with a ``<name>_c.pxd`` beside it becomes ``<name>_c``.
+
+Run by ``./build.sh native`` as a script, since the package cannot be imported before its twins exist; the service never
+imports this module. A twin is rebuilt when its source, its ``.pxd``, this file, Cython or the interpreter changed, and a
+failed compilation fails the build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+DIRECTIVES = {
+    "language_level": 3,
+    "overflowcheck": True,  # 2**40 * 2**30 is silently 0 in C without it
+    "annotation_typing": False,  # plain `n: int` annotations would clash with the types of the .pxd
+    "embedsignature": True,
+}
+COMPILER_FLAGS = ["-O2", "-g0", "-Wall", "-Wno-unused-function"]
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+HERE = Path(__file__).resolve().parent
+
+
+def modules(folder: Path = HERE) -> list[str]:
+    """Return the names of the twins in ``folder``, sorted."""
+    return sorted(path.name.removesuffix("_c.pxd") for path in folder.glob("*_c.pxd"))
+
+
+def extension(name: str, folder: Path = HERE) -> Path:
+    """Return where the compiled twin of ``name`` lies for this interpreter."""
+    return folder / f"{name}_c{SUFFIX}"
+
+
+def _stamp(name: str, folder: Path) -> Path:
+    built = extension(name, folder)
+    return built.with_name(built.name + ".stamp")
+
+
+def fingerprint(name: str, folder: Path = HERE) -> str:
+    """Return a digest of everything the compiled twin of ``name`` is made from."""
+    import Cython
+
+    digest = hashlib.sha256(f"{Cython.__version__} {sys.version} {sysconfig.get_platform()}".encode())
+    for path in (folder / f"{name}_py.py", folder / f"{name}_c.pxd", Path(__file__)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def stale(folder: Path = HERE) -> list[str]:
+    """Return the names of the twins that are missing or older than what they are made from."""
+    return [name for name in modules(folder) if not _is_current(name, folder)]
+
+
+def _is_current(name: str, folder: Path) -> bool:
+    stamp = _stamp(name, folder)
+    if not extension(name, folder).exists() or not stamp.exists():
+        return False
+    return stamp.read_text() == fingerprint(name, folder)
+
+
+def build(folder: Path = HERE) -> list[str]:
+    """Compile the stale twins of ``folder``; returns their names. Raises what the compiler raised."""
+    names = stale(folder)
+    with tempfile.TemporaryDirectory(prefix="plimsoll-native-") as temporary:
+        for name in names:
+            _compile(name, folder, Path(temporary))
+    return names
+
+
+def _compile(name: str, folder: Path, temporary: Path) -> None:
+    """Compile one twin under its own name in a scratch package, then move it into place whole."""
+    from Cython.Build import cythonize
+    from setuptools import Distribution, Extension
+
+    package = temporary / "native"
+    package.mkdir(exist_ok=True)
+    (package / "__init__.py").touch()
+    source = package / f"{name}_c.py"
+    shutil.copyfile(folder / f"{name}_py.py", source)
+    shutil.copyfile(folder / f"{name}_c.pxd", package / f"{name}_c.pxd")
+    wanted = Extension(f"native.{name}_c", [str(source)], extra_compile_args=COMPILER_FLAGS, extra_link_args=["-s"])
+    compiled = cythonize([wanted], compiler_directives=DIRECTIVES, force=True, quiet=True)
+    command = Distribution({"name": "native", "ext_modules": compiled}).get_command_obj("build_ext")
+    command.build_lib = str(temporary / "lib")
+    command.build_temp = str(temporary / "objects")
+    command.ensure_finalized()
+    command.run()
+    _install(temporary / "lib" / "native" / extension(name, folder).name, extension(name, folder))
+    _stamp(name, folder).write_text(fingerprint(name, folder))
+
+
+def _install(built: Path, target: Path) -> None:
+    """Replace the compiled twin in one step: a running service keeps the file it has mapped."""
+    beside = target.with_name(target.name + ".new")
+    shutil.copyfile(built, beside)
+    os.replace(beside, target)
+
+
+if __name__ == "__main__":
+    for built in build():
+        print(f"native: compiled {built}")
