@@ -81,17 +81,42 @@ class Outcome(StrEnum):
     WITHDRAWN = "withdrawn"  # the last check inside the write said no: not one byte of the body left
 
 
+class Request(StrEnum):
+    """What a `Reply` answers."""
+
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+    CLOSE = "close"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to one place, modify, cancel or close.
+    """The answer to one request.
 
-    `ref` is the order's tag (place, modify, cancel) or the contract (close); `reason` is the venue's or our text.
+    `ref` is the order's tag (place, modify, cancel) or the contract (close); `reason` is the venue's or our text;
+    `venue_id` is the new order's id after an accepted place (and after a refused one when the venue gave one).
     """
 
+    request: Request
     ref: str
     outcome: Outcome
     venue_id: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSnapshot:
+    """One quick complete read of what is open *now*: working orders and positions, nothing else (two requests).
+
+    The halt lives on these: they fit the reserved part of the rate budget. Suspended legs are not in it.
+    """
+
+    account_id: int
+    orders: tuple[OrderReport, ...]
+    positions: tuple[PositionReport, ...]
+    begun_mono_ns: int
+    ended_mono_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from app.domain.events import AccountReport, AccountSnapshot, Fill, OrderReport, PositionReport, Reply
+from app.domain.events import AccountReport, AccountSnapshot, Fill, OpenSnapshot, OrderReport, PositionReport, Reply
 from app.domain.intents import Intent
 from app.domain.market import Bar, MarketTrade, Quote
 from app.domain.orders import Order
@@ -32,8 +32,9 @@ class Sink(Protocol):
         """The answer to one request. AMBIGUOUS is told only after the connection that carried it is closed."""
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None: ...
+    def on_open(self, snapshot: OpenSnapshot) -> None: ...
     def on_read_failed(self, account_id: int, reason: str) -> None:
-        """A complete read failed. A failed read is never "flat"."""
+        """A read (complete or of what is open) failed. A failed read is never "flat"."""
 
     def on_bars(self, contract: str, bars: Sequence[Bar]) -> None:
         """History, oldest first, completed one-minute bars only."""
@@ -72,6 +73,12 @@ class Venue(Protocol):
 
     def read(self, since_ns: int) -> None:
         """Begin one complete read; fills since `since_ns`. Ends in `on_snapshot` or `on_read_failed`."""
+
+    def read_open(self) -> None:
+        """Begin a read of open orders and positions only, on the reserved budget and the warm connection.
+
+        Ends in `on_open` or `on_read_failed`.
+        """
 
     def read_bars(self, contract: str, start_ns: int, end_ns: int) -> None:
         """Begin a history read of one-minute bars in [start, end). Ends in `on_bars` or `on_bars_failed`."""
