@@ -1,0 +1,93 @@
+"""Fixtures and rules of the whole suite: recorded data, seeds, guards, and a skip that fails where CI is set."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import random
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests import guards
+
+guards.install()
+
+# One seed replays the whole suite; PLIMSOLL_SEED explores another.
+SEED = int(os.environ.get("PLIMSOLL_SEED", "20131007"))
+
+hypothesis.settings.register_profile("fast", max_examples=50, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=200, derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None, print_blob=True)
+PROFILE = os.environ.get("PLIMSOLL_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "fast")
+hypothesis.settings.load_profile(PROFILE)
+
+
+def pytest_report_header() -> str:
+    return f"plimsoll: seed {SEED} (PLIMSOLL_SEED), hypothesis profile {PROFILE} (PLIMSOLL_HYPOTHESIS)"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded market data beside the checkout; skips where there is none."""
+    folder = guards.ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no recorded data: ../shared/data is not there")
+    return folder
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """A random source that depends on the suite's seed and the test's name alone."""
+    return random.Random(f"{SEED}:{request.node.nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def guards_hold() -> Iterator[None]:
+    """Fail a test that left the machine or blocked the loop, even if the error was swallowed on the way."""
+    guards.offences.clear()
+    yield
+    if guards.offences:
+        pytest.fail("; ".join(guards.offences), pytrace=False)
+
+
+@pytest.fixture
+async def nothing_left_running() -> AsyncIterator[None]:
+    """Fail an async test that leaves a task behind or an exception nobody fetched."""
+    unhandled: list[str] = []
+
+    def remember(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        unhandled.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+    asyncio.get_running_loop().set_exception_handler(remember)
+    before = asyncio.all_tasks()
+    yield
+    left = await guards.leftovers(before)
+    if left:
+        pytest.fail(f"tasks left running: {', '.join(left)}", pytrace=False)
+    if unhandled:
+        pytest.fail(f"left to the loop's exception handler: {'; '.join(unhandled)}", pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
+    """Give every async test the guard above. An autouse fixture would start a loop for each plain test too."""
+    inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
+    if inspect.iscoroutinefunction(inner) and collector.istestfunction(obj, name):
+        pytest.mark.usefixtures("nothing_left_running")(obj)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI set a skip is a failure: what was not run was not tested."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not os.environ.get("CI") or not reporter.stats.get("skipped"):
+        return
+    reporter.write_line("")
+    reporter.write_line(f"CI is set: {len(reporter.stats['skipped'])} skipped, which is a failure", red=True)
+    if session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,122 @@
+"""What no test may do, watched for the whole suite: leave the machine, block the loop, leave work behind.
+
+The functions here are wired up by ``conftest.py``; ``test_guards.py`` plants each offence and sees it caught. An offence
+raises where it happens and is remembered too, so that code which swallows the exception still fails its test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = f"{ROOT / 'app'}{os.sep}"
+TESTS = f"{ROOT / 'tests'}{os.sep}"
+ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
+
+CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOOKUPS
+
+# Loop passes given to a finished test before its leftovers are counted: transports close themselves on the next pass,
+# and the connection that hears of it on the one after.
+SETTLE_PASSES = 5
+
+offences: list[str] = []
+
+
+class GuardError(AssertionError):
+    """A test did something no test may do."""
+
+
+def offend(what: str) -> None:
+    """Remember an offence and raise it."""
+    offences.append(what)
+    raise GuardError(what)
+
+
+def install() -> None:
+    """Start watching; audit hooks last as long as the interpreter."""
+    sys.addaudithook(_audit)
+    for module, name in ((time, "sleep"), (os, "fsync"), (os, "fdatasync")):
+        if hasattr(module, name):
+            setattr(module, name, _not_in_the_loop(getattr(module, name), f"{module.__name__}.{name}"))
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in CONNECTS:
+        _check_address(arguments[0].family, arguments[1])
+    if event in LOOKUPS:
+        _check_name(arguments[0])
+    if event in BLOCKING and _called_by_app_in_loop():
+        offend(f"blocking call in the loop: {event}")
+
+
+def _check_address(family: int, address: Any) -> None:
+    if family in (socket.AF_INET, socket.AF_INET6) and address and not _is_loopback(str(address[0])):
+        offend(f"socket outside loopback: {address[0]}:{address[1]}")
+
+
+def _check_name(name: Any) -> None:
+    """A name other than localhost is asked of a name server, which is outside too; an address is not looked up."""
+    text = name.decode() if isinstance(name, bytes) else name
+    if not text or text == "localhost":
+        return
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        offend(f"name lookup outside loopback: {text}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _called_by_app_in_loop() -> bool:
+    """Whether a loop runs in this thread and ``app`` made the call; tests may look at files and databases freely."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        file = frame.f_code.co_filename
+        if file.startswith((TESTS, ASYNCIO)) and file != __file__:
+            return False
+        if file.startswith(APP):
+            return True
+    return False
+
+
+def _not_in_the_loop(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(*arguments: Any, **named: Any) -> Any:
+        if _called_by_app_in_loop():
+            offend(f"blocking call in the loop: {name}")
+        return function(*arguments, **named)
+
+    return guarded
+
+
+async def leftovers(before: set[asyncio.Task[Any]]) -> list[str]:
+    """Return what the test left running besides ``before``, by task name and coroutine, and cancel it."""
+    for _ in range(SETTLE_PASSES):
+        await asyncio.sleep(0)
+    current = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() if task not in before and task is not current]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    return sorted(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in left)

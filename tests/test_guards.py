@@ -1,0 +1,163 @@
+"""Plants each offence the suite's guards forbid, in a tree of its own, and sees it caught."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.guards import ROOT
+
+APP_CODE = '''
+import os, socket, sqlite3, subprocess, sys, time
+
+def sleep(): time.sleep(0)
+def fsync():
+    with open(__file__) as file: os.fsync(file.fileno())
+def database(): sqlite3.connect(":memory:").close()
+def lookup(): socket.getaddrinfo("127.0.0.1", 80)
+def child(): subprocess.run([sys.executable, "-c", ""], check=True)
+'''
+
+OFFENCES = '''
+import asyncio, contextlib, socket, sqlite3, time, warnings
+import pytest
+from hypothesis import given, strategies as st
+from app import blocking
+
+def dial(host, family=socket.AF_INET):
+    with socket.socket(family, socket.SOCK_STREAM) as plug:
+        plug.settimeout(0.01)
+        plug.connect((host, 9))
+
+def test_bad_connects_outside(): dial("192.0.2.1")
+def test_bad_connects_outside_v6(): dial("2001:db8::1", socket.AF_INET6)
+def test_bad_swallows_the_guard():
+    with contextlib.suppress(AssertionError):
+        dial("192.0.2.1")
+def test_bad_datagram_outside():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
+        plug.sendto(b"", ("192.0.2.1", 9))
+def test_bad_looks_up_a_name(): socket.getaddrinfo("plimsoll.invalid", 80)
+async def test_bad_async_connects_outside():
+    await asyncio.open_connection("192.0.2.1", 9)
+
+async def test_bad_sleeps_in_the_loop(): blocking.sleep()
+async def test_bad_fsync_in_the_loop(): blocking.fsync()
+async def test_bad_database_in_the_loop(): blocking.database()
+async def test_bad_lookup_in_the_loop(): blocking.lookup()
+async def test_bad_child_in_the_loop(): blocking.child()
+
+kept = []
+async def test_bad_leaves_a_task(): kept.append(asyncio.create_task(asyncio.sleep(3600)))
+async def test_bad_leaves_a_failure():
+    async def fail(): raise KeyError("nobody looks")
+    asyncio.create_task(fail())
+    await asyncio.sleep(0)
+@given(st.integers())
+async def test_bad_leaves_a_task_under_hypothesis(n): kept.append(asyncio.create_task(asyncio.sleep(3600)))
+def test_bad_warns(): warnings.warn("careful")
+def test_bad_leaves_a_socket_open(): socket.socket()
+
+def test_good_connects_to_loopback():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()): pass
+def test_good_localhost_is_looked_up(): socket.getaddrinfo("localhost", 80)
+def test_good_sleeps_outside_the_loop(): blocking.sleep()
+async def test_good_looks_at_a_database(): sqlite3.connect(":memory:").close()
+async def test_good_blocks_in_a_thread(): await asyncio.to_thread(blocking.database)
+async def test_good_awaits_its_task(): await asyncio.create_task(asyncio.sleep(0))
+async def test_good_starts_a_child():
+    child = await asyncio.create_subprocess_exec("true")
+    await child.wait()
+'''
+
+SKIPS = """
+import pytest
+
+def test_skips(): pytest.skip("the tool is not here")
+def test_passes(): pass
+"""
+
+
+def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ``source`` as a test file under the project's own conftest and settings, in a tree of its own."""
+    tests = folder / "tests"
+    tests.mkdir(parents=True)
+    (folder / "app").mkdir()
+    (folder / "app" / "blocking.py").write_text(APP_CODE)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("conftest.py", "guards.py"):
+        shutil.copy(ROOT / "tests" / name, tests)
+    (tests / "test_planted.py").write_text(source)
+    inherited = {key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("PYTEST")}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--junit-xml=report.xml"],
+        cwd=folder,
+        env=inherited | dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Each planted test with what it was told; an empty list when it passed."""
+    folder = tmp_path_factory.mktemp("planted") / "tree"
+    done = run(folder, OFFENCES, {})
+    assert done.returncode == 1, done.stdout + done.stderr
+    said: dict[str, list[str]] = {}
+    for case in ET.parse(folder / "report.xml").iter("testcase"):
+        said.setdefault(case.get("name", ""), []).extend(
+            f"{problem.get('message')} {problem.text}" for problem in case if problem.tag in ("failure", "error")
+        )
+    return said
+
+
+@pytest.mark.parametrize(
+    ("planted", "message"),
+    [
+        ("connects_outside", "socket outside loopback: 192.0.2.1:9"),
+        ("connects_outside_v6", "socket outside loopback: 2001:db8::1:9"),
+        ("swallows_the_guard", "socket outside loopback: 192.0.2.1:9"),
+        ("datagram_outside", "socket outside loopback: 192.0.2.1:9"),
+        ("looks_up_a_name", "name lookup outside loopback: plimsoll.invalid"),
+        ("async_connects_outside", "socket outside loopback: 192.0.2.1:9"),
+        ("sleeps_in_the_loop", "blocking call in the loop: time.sleep"),
+        ("fsync_in_the_loop", "blocking call in the loop: os.fsync"),
+        ("database_in_the_loop", "blocking call in the loop: sqlite3.connect"),
+        ("lookup_in_the_loop", "blocking call in the loop: socket.getaddrinfo"),
+        ("child_in_the_loop", "blocking call in the loop: subprocess.Popen"),
+        ("leaves_a_task", "tasks left running: "),
+        ("leaves_a_task_under_hypothesis", "tasks left running: "),
+        ("leaves_a_failure", "nobody looks"),
+        ("warns", "careful"),
+        ("leaves_a_socket_open", "ResourceWarning"),
+    ],
+)
+def test_catches_the_planted_offence(verdicts: dict[str, list[str]], planted: str, message: str) -> None:
+    assert any(message in text for text in verdicts[f"test_bad_{planted}"])
+
+
+def test_lets_everything_else_pass(verdicts: dict[str, list[str]]) -> None:
+    good = {name: said for name, said in verdicts.items() if name.startswith("test_good_")}
+    assert len(good) == 7
+    assert not any(good.values()), good
+
+
+def test_every_planted_offence_fails(verdicts: dict[str, list[str]]) -> None:
+    assert not [name for name, said in verdicts.items() if name.startswith("test_bad_") and not said]
+
+
+@pytest.mark.parametrize(("environment", "code"), [({}, 0), ({"CI": "1"}, 1)], ids=["at_home", "with_CI"])
+def test_a_skip_fails_only_with_ci(tmp_path: Path, environment: dict[str, str], code: int) -> None:
+    done = run(tmp_path / "tree", SKIPS, environment)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "the tool is not here" in done.stdout
