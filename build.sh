@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Everything a developer or a CI does with Plimsoll. Works from any directory and in a fresh clone; see ./build.sh help.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly OLDEST="3.11"
+
+help() {
+    cat <<TEXT
+usage: ./build.sh COMMAND [ARGUMENT...]
+
+  run [ARG...]     set up, then start the appliance on its own simulator (plimsoll demo)
+  setup            set up only: virtual environment, compiled modules; quiet when nothing changed
+  test [WHAT...]   set up and pass all tests; WHAT is fast, long, or pytest's own arguments
+  check            format, lint, types, layers, documentation
+  native           compile the native modules whose source changed
+  bench [ARG...]   measure, side by side
+  clean            remove what the other commands made
+  help             this text
+
+PYTHON=... chooses the interpreter ($OLDEST or newer; python3 by default). The first one set up lives in .venv, any
+other version in .venv-X.Y. CI=1 makes a skipped test a failure.
+TEXT
+}
+
+say() { printf '%s: %s\n' "${command:-build.sh}" "$*"; }
+
+die() {
+    printf 'build.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# version INTERPRETER: its X.Y, or nothing when it does not run
+version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
+
+# choose_venv: set $venv; without PYTHON the existing .venv is taken as it is
+choose_venv() {
+    venv=.venv
+    local there wanted
+    there=$(version .venv/bin/python)
+    if [[ -n $there && -z ${PYTHON:-} ]]; then return; fi
+    wanted=$(version "${PYTHON:-python3}")
+    [[ -n $wanted ]] || die "${PYTHON:-python3} does not run; install Python $OLDEST or newer, or set PYTHON to it"
+    [[ $(printf '%s\n' "$OLDEST" "$wanted" | sort -V | head -n 1) == "$OLDEST" ]] ||
+        die "${PYTHON:-python3} is Python $wanted; Plimsoll needs $OLDEST or newer, set PYTHON to one"
+    if [[ -n $there && $there != "$wanted" ]]; then venv=.venv-$wanted; fi
+}
+
+# make_venv: create $venv when it is missing or its interpreter is gone
+make_venv() {
+    [[ -z $(version "$venv/bin/python") ]] || return 0
+    say "creating $venv with ${PYTHON:-python3}"
+    "${PYTHON:-python3}" -m venv --clear "$venv" ||
+        die "cannot create $venv; on Debian and Ubuntu: apt install python3-venv"
+}
+
+# install_project: put this folder on the environment's path and write its commands, from the metadata, without network
+install_project() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+        --config-settings editable_mode=compat --editable .
+    rm -rf plimsoll.egg-info build
+}
+
+# setup_with FILE: an environment with what FILE pins, wheels only since a source archive would pull in unpinned tools,
+# and the compiled modules
+setup_with() {
+    local requirements=$1 stamp wanted
+    choose_venv
+    make_venv
+    stamp=$venv/plimsoll.stamp
+    wanted=$(cat "$requirements" pyproject.toml <("$venv/bin/python" -VV) <(pwd) | sha256sum | cut -d ' ' -f 1)
+    if [[ ! -f $stamp ]] || ! grep -q "^$wanted\$" "$stamp"; then
+        say "installing $(grep -c '==' "$requirements") pinned packages into $venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+            --require-hashes --requirement "$requirements" ||
+            die "the packages of $requirements could not be installed; see the lines above"
+        install_project
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+    compile
+}
+
+# setup: what running needs; an environment that already holds the larger set for tests is left as it is
+setup() {
+    choose_venv
+    if [[ -f $venv/plimsoll-dev ]]; then setup_dev; else setup_with .ci/requirements-build.txt; fi
+}
+
+setup_dev() {
+    setup_with .ci/requirements-dev.txt
+    touch "$venv/plimsoll-dev"
+}
+
+compile() {
+    "$venv/bin/python" native/build.py ||
+        die "native/ did not compile; it needs a C compiler and Python's headers (apt install gcc python3-dev)"
+}
+
+run() {
+    setup
+    say "starting the appliance on its own simulator"
+    exec "$venv/bin/plimsoll" demo "$@"
+}
+
+native() {
+    setup
+    say "the compiled modules are up to date"
+}
+
+# install_browser: chromium draws the page in the long tests; installed when that is allowed and wanted
+install_browser() {
+    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then return; fi
+    if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
+        say "installing chromium with apt"
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes chromium >/dev/null && return
+    fi
+    say "chromium is not installed: the page is not tested in a browser (apt install chromium, or CI=1 as root)"
+}
+
+pytest() { "$venv/bin/python" -m pytest "$@"; }
+
+fast() {
+    say "the fast suite"
+    pytest -q -m "not long" "$@"
+}
+
+long() {
+    say "the long suite"
+    install_browser
+    pytest -q -m long "$@"
+}
+
+run_tests() {
+    setup_dev
+    case ${1:-all} in
+    all) fast && long ;;
+    fast) fast "${@:2}" ;;
+    long) long "${@:2}" ;;
+    *) pytest "$@" ;;
+    esac
+}
+
+check() {
+    setup_dev
+    say "format, lint, types, layers, documentation"
+    local failed=0
+    "$venv/bin/ruff" format --quiet --check . || { "$venv/bin/ruff" format --check . || true; failed=1; }
+    "$venv/bin/ruff" check --quiet . || failed=1
+    "$venv/bin/mypy" --no-error-summary || failed=1
+    pytest -q tests/test_layers.py tests/test_tidy.py || failed=1
+    [[ $failed == 0 ]] || die "check failed"
+    say "nothing to mend"
+}
+
+bench() {
+    setup_dev
+    say "measuring"
+    exec "$venv/bin/python" tests/bench/run.py "$@"
+}
+
+clean() {
+    say "removing environments, compiled modules and caches"
+    rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+    rm -f native/*.so native/*.so.stamp native/*.so.new
+    find app native tests -name __pycache__ -type d -prune -exec rm -rf {} +
+}
+
+command=${1:-help}
+if [[ $# -gt 0 ]]; then shift; fi
+case $command in
+run | setup | check | native | bench | clean) "$command" "$@" ;;
+test) run_tests "$@" ;;
+help | -h | --help) help ;;
+*)
+    printf 'build.sh: no command %s\n\n' "$command" >&2
+    help >&2
+    exit 2
+    ;;
+esac
