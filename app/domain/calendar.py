@@ -1,27 +1,27 @@
-"""The CME trading calendar in integer UTC nanoseconds: trade dates, sessions, and when this venue lets us
+"""The CME trading calendar in integer UTC nanoseconds: trade dates, sessions, and when the venue lets us
 trade.
 
-Rules of days are in `holidays`, the owner's dated entries in `overrides`; here both become instants.
-Nothing here reads a file, a clock or a setting. Coverage is 2010-01-01 to 2027-12-31; an instant or a date
-outside it raises `Refused("calendar.coverage")`, because unknown hours are refused hours.
+The rules of days are in `holidays`, the owner's dated entries in `overrides`; here both become instants.
+Nothing here reads a file, a clock or a setting. Coverage is 2010-01-01 to 2027-12-31 17:00 Chicago; an
+instant or a date outside it raises `Refused("calendar.coverage")`, because unknown hours are refused hours.
 
 Two notions of a day are kept apart:
 
-- *Trade date* (`trade_date`): the date under which P&L is booked. 17:00 Chicago opens the next date,
-  weekends and days without any session roll forward. A bank holiday with a morning session is its own
-  date, as on the venue's statements (the exchange clears that morning with the next business day; the
-  ledger's daily check against the balance would show it).
+- *Trade date* (`trade_date`): the date under which P&L is booked. 17:00 Chicago opens the next date;
+  weekends and days without any session roll forward. A bank holiday with a morning session is its own date.
+  (The exchange clears that morning with the next business day, and the venue does not say which date it
+  uses; the daily check of the ledger against the balance does not depend on it.)
 - *Trading day* (`TradingCalendar.trading_day_start`): the instant at which the running daily limits began.
 
-A session's times, for globex products on an ordinary Tuesday (all Chicago):
+The times of a session, for globex products on an ordinary Tuesday in Chicago:
 
-    17:00 Mon      open_ns                   the exchange opens
-    15:05          entries_until_ns          our last entry
-    15:08          flat_ns                   we must be flat
-    15:10          flat_by_ns, venue_close_ns   the venue flattens whoever is not
-    16:00          close_ns                  the exchange closes
+    Monday  17:00   open_ns                     the exchange opens
+    Tuesday 15:05   entries_until_ns            our last entry
+            15:08   flat_ns                     we are flat
+            15:10   flat_by_ns, venue_close_ns  the venue flattens whoever is not
+            16:00   close_ns                    the exchange closes
 
-Today's hours of grains and livestock are used for all years; they have changed several times since 2010.
+Grains and livestock have today's hours in all years, although theirs have changed several times since 2010.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ WARN_DAYS = 60  # days of notice before the rules end
 SESSIONS_KEPT = 1_024  # built sessions of one calendar: a year of all three groups, about 300 kB
 CLOSED_DAYS_LIMIT = 14  # days a walk looks for the neighbouring session; closures by rule last four at most
 
-# Open windows of each group of products, in minutes from midnight of the trade date (negative: the evening
-# before).
+# When each group trades, in minutes from midnight of the trade date (negative: the evening before).
 HOURS: dict[str, tuple[tuple[int, int], ...]] = {
     "globex": ((minute(OPEN_HOUR - 24), minute(24)),),  # until the day's close
     "grains": ((minute(19 - 24), minute(7, 45)), (minute(8, 30), minute(13, 20))),
@@ -120,8 +119,8 @@ class Session:
     """The hours of one trade date for one group of products; all times are UTC ns, half-open [from, until).
 
     `windows` are the exchange's open intervals in order, `open_ns` and `close_ns` their outer edges.
-    `venue_close_ns` ends trading at the venue; `flat_by_ns` is the deadline it enforces: its flatten time,
-    or 15 minutes before the group's own last close if that is earlier.
+    `venue_close_ns` is the end of trading at the venue. `flat_by_ns` is its flatten time, or 15 minutes
+    before the group's own last close where that is earlier.
     """
 
     trade_date: date

@@ -5,7 +5,7 @@ turns them into sessions; a dated entry of the owner's override file wins over e
 
 The "globex" column follows the equity index products, whose days are never longer than those of FX, rates,
 energy or metals: on a holiday where those trade on for an hour, we are already flat. Sources: CME holiday
-schedules as published from 2010 to 2026, the venue's list of 2026 (facts section 3.6).
+schedules as published from 2010 to 2026, and the venue's own list of 2026.
 """
 
 from __future__ import annotations

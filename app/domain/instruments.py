@@ -1,9 +1,8 @@
 """What the venue lets us trade: tick sizes and values, weights, cycles, hours and fees of each product.
 
-A table and exact conversions between ticks and text; no expiries (`contracts`), no limits, no account
-rules, no I/O. Source: the venue's product list and fee schedule as of `FEES_AS_OF` (facts sections 3.1,
-3.8 and 3.9). The `product` is the code inside contract ids ("EP"), the `symbol` the exchange's ticker
-("ES"). Something not in the table is refused, never guessed.
+A table and exact conversions between ticks and text; no expiries (`contracts`), no limits, no account rules,
+no I/O. Source: the venue's list of contracts and its fee schedule. The `product` is the code inside contract
+ids ("EP"), the `symbol` the exchange's ticker ("ES"). What is not in the table is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from app.domain.units import NANO, PRICE_DIGITS
 from app.errors import Refused
 from native import fixed
 
-FEES_AS_OF = date(2026, 10, 1)
+FEES_AS_OF = date(2026, 10, 1)  # the newest schedule the fees below were read from
 
 QUARTERLY = "HMUZ"
 MONTHLY = "FGHJKMNQUVXZ"
@@ -28,11 +27,11 @@ MONTHLY = "FGHJKMNQUVXZ"
 class Instrument:
     """One product.
 
-    `tick_nano` is the tick in 1e-9 of a price unit, `tick_value_micro` its worth per contract in
-    micro-USD. `weight_tenths` counts towards contract limits (mini 10, micro 1). `months` are the letters
-    of the listed cycle, `hours` the calendar's group. `fee_round_turn_micro` is everything charged for one
-    contract in and out; None = unknown, the gate refuses. `family` is the symbol of the full-size contract
-    on the same underlying. `decimals` shows a price without loss.
+    `tick_nano` is the tick in 1e-9 of a price unit, `tick_value_micro` its worth per contract in micro-USD.
+    `weight_tenths` counts towards contract limits (mini 10, micro 1). `months` are the letters of its cycle,
+    `hours` is its group in the calendar. `family` is the symbol of the full-size contract on the same
+    underlying. `fee_round_turn_micro` is all that one contract costs in and out; None = unknown, and the
+    gate refuses. `decimals` is the number of places that shows every tick.
     """
 
     symbol: str
@@ -67,13 +66,19 @@ def _usd(text: str) -> int:
     return int(fixed.parse_decimal(text, 6))
 
 
-# Round-turn fees in USD, all in (regulatory, exchange, commission). Products without a published figure
-# are absent.
-_FEES: dict[str, str] = {
+# Round turns in USD, all in (regulator, exchange, commission). The list of June 2026 gave QM, GC, MGC and
+# MNG, the schedule of October 2026 the others; no figure was published for products that are absent here.
+_FEES = {
     **dict.fromkeys(("MES", "MNQ", "M2K", "MYM"), "1.22"),
     **dict.fromkeys(("ES", "NQ", "RTY", "YM"), "3.78"),
-    **{"CL": "4.02", "MCL": "1.52", "QM": "3.44", "GC": "4.24", "MGC": "1.74"},
-    **{"MNG": "1.74", "SI": "4.32", "SIL": "2.72"},
+    "CL": "4.02",
+    "GC": "4.24",
+    "MCL": "1.52",
+    "MGC": "1.74",
+    "MNG": "1.74",
+    "QM": "3.44",
+    "SI": "4.32",
+    "SIL": "2.72",
 }
 
 
@@ -141,22 +146,40 @@ _ENERGY = (
     "RB RBE 0.0001 4.20 10 RB",
     "HO HOE 0.0001 4.20 10 HO",
 )
-# The venue weighs crypto micros by a rule of its own that it does not publish; a full mini each is the
-# careful reading.
-_CRYPTO = ("MBT MBT 5 0.50 10 BTC", "MET GMET 0.5 0.05 10 ETH")
+# The venue weighs these by a rule of its own that it does not publish; a full mini each is the careful
+# reading.
+_CRYPTO = (
+    "MBT MBT 5 0.50 10 BTC",
+    "MET GMET 0.5 0.05 10 ETH",
+)
+_GOLD = (
+    "GC GCE 0.1 10 10 GC",
+    "MGC MGC 0.1 1 1 GC",
+)
+_SILVER_COPPER = (
+    "SI SIE 0.005 25 10 SI",
+    "SIL SIL 0.005 5 2 SI",  # five count as one mini
+    "HG CPE 0.0005 12.50 10 HG",
+    "MHG MHG 0.0005 1.25 1 HG",
+)
+_CORN_WHEAT = (
+    "ZC ZCE 0.25 12.50 10 ZC",
+    "ZW ZWA 0.25 12.50 10 ZW",
+)
+_SOY_OIL_MEAL = (
+    "ZL ZLE 0.01 6 10 ZL",
+    "ZM ZME 0.1 10 10 ZM",
+)
 
 TABLE: tuple[Instrument, ...] = (
     *_group("globex", QUARTERLY, (*_EQUITY, *_FX, *_RATES)),
     *_group("globex", MONTHLY, (*_ENERGY, *_CRYPTO)),
-    *_group("globex", "GJMQVZ", ("GC GCE 0.1 10 10 GC", "MGC MGC 0.1 1 1 GC")),
-    *_group(
-        "globex", "HKNUZ", ("SI SIE 0.005 25 10 SI", "SIL SIL 0.005 5 2 SI")
-    ),  # five SIL count as one mini
-    *_group("globex", "HKNUZ", ("HG CPE 0.0005 12.50 10 HG", "MHG MHG 0.0005 1.25 1 HG")),
+    *_group("globex", "GJMQVZ", _GOLD),
+    *_group("globex", "HKNUZ", _SILVER_COPPER),
     *_group("globex", "FJNV", ("PL PLE 0.1 5 10 PL",)),
-    *_group("grains", "HKNUZ", ("ZC ZCE 0.25 12.50 10 ZC", "ZW ZWA 0.25 12.50 10 ZW")),
+    *_group("grains", "HKNUZ", _CORN_WHEAT),
     *_group("grains", "FHKNQUX", ("ZS ZSE 0.25 12.50 10 ZS",)),
-    *_group("grains", "FHKNQUVZ", ("ZL ZLE 0.01 6 10 ZL", "ZM ZME 0.1 10 10 ZM")),
+    *_group("grains", "FHKNQUVZ", _SOY_OIL_MEAL),
     *_group("livestock", "GJMQVZ", ("LE GLE 0.025 10 10 LE",)),
     *_group("livestock", "GJKMNQVZ", ("HE HE 0.025 10 10 HE",)),
 )

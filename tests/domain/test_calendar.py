@@ -264,9 +264,12 @@ def test_rejects_an_unknown_group_of_hours() -> None:
 
 def test_rejects_instants_outside_coverage_also_from_a_warm_cache() -> None:
     calendar = TradingCalendar()
-    assert calendar.session_at(COVERAGE_END_NS - 1) is None and not calendar.is_open(COVERAGE_START_NS)
-    for outside in (COVERAGE_START_NS - 1, COVERAGE_END_NS):
-        assert not calendar.covers(outside)
+    for inside, outside in (
+        (COVERAGE_START_NS, COVERAGE_START_NS - 1),
+        (COVERAGE_END_NS - 1, COVERAGE_END_NS),
+    ):
+        assert calendar.covers(inside) and not calendar.covers(outside)
+        assert calendar.session_at(inside) is None
         for ask in (calendar.is_open, calendar.session_at, calendar.trading_day_start, calendar.trade_date):
             with pytest.raises(Refused, match=r"calendar\.coverage"):
                 ask(outside)

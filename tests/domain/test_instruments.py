@@ -34,30 +34,36 @@ def test_lists_every_product_of_the_venue_once() -> None:
     assert len(TABLE) == len({i.symbol for i in TABLE}) == len({i.product for i in TABLE}) == 51
 
 
+# The venue's list as published: product or product(ticker), tick / tick value in USD.
+PUBLISHED = """
+EP(ES) .25/12.50, ENQ(NQ) .25/5, MES .25/1.25, MNQ .25/.50, YM 1/5, MYM 1/.50, RTY .1/5, M2K .1/.50, NKD 5/25,
+CLE(CL) .01/10, MCLE(MCL) .01/1, NQM(QM) .025/12.50, NGE(NG) .001/10, MNG .001/1, NQG(QG) .005/12.50,
+RBE(RB) .0001/4.20, HOE(HO) .0001/4.20, GCE(GC) .1/10, MGC .1/1, SIE(SI) .005/25, SIL .005/5, CPE(HG)
+.0005/12.50, MHG .0005/1.25, PLE(PL) .1/5, EU6(6E) .00005/6.25, EEU(E7) .0001/6.25, BP6(6B) .0001/6.25,
+CA6(6C) .00005/5, DA6(6A) .00005/5, NE6(6N) .00005/5, SF6(6S) .00005/6.25, JY6(6J) .0000005/6.25, MX6(6M)
+.00001/5, M6E .0001/1.25, M6A .0001/1, M6B .0001/.625, MBT 5/.50, GMET(MET) .5/.05, TUA(ZT) .00390625/7.8125,
+FVA(ZF) .0078125/7.8125, TYA(ZN) .015625/15.625, TNA(TN) .015625/15.625, USA(ZB) .03125/31.25, ULA(UB)
+.03125/31.25, ZCE(ZC) .25/12.50, ZSE(ZS) .25/12.50, ZWA(ZW) .25/12.50, ZLE(ZL) .01/6, ZME(ZM) .1/10, GLE(LE)
+.025/10, HE .025/10
+"""
+
+
+def test_keeps_the_venues_ticks_and_tick_values_of_every_product() -> None:
+    published = {}
+    for entry in PUBLISHED.replace("\n", " ").split(","):
+        name, figures = entry.split()
+        product, _, ticker = name.rstrip(")").partition("(")
+        tick, value = map(Decimal, figures.split("/"))
+        published[ticker or product] = product, int(tick * 10**9), int(value * 10**6)
+    assert published == {i.symbol: (i.product, i.tick_nano, i.tick_value_micro) for i in TABLE}
+
+
 @pytest.mark.parametrize(
-    ("symbol", "product", "tick_nano", "tick_value_micro", "point_value"),
-    [
-        ("ES", "EP", 250_000_000, 12_500_000, "50"),
-        ("NQ", "ENQ", 250_000_000, 5_000_000, "20"),
-        ("MES", "MES", 250_000_000, 1_250_000, "5"),
-        ("MNQ", "MNQ", 250_000_000, 500_000, "2"),
-        ("6J", "JY6", 500, 6_250_000, "12500000"),
-        ("M6B", "M6B", 100_000, 625_000, "6250"),
-        ("ZT", "TUA", 3_906_250, 7_812_500, "2000"),
-        ("ZN", "TYA", 15_625_000, 15_625_000, "1000"),
-        ("RB", "RBE", 100_000, 4_200_000, "42000"),
-        ("MET", "GMET", 500_000_000, 50_000, "0.1"),
-        ("GC", "GCE", 100_000_000, 10_000_000, "100"),
-        ("CL", "CLE", 10_000_000, 10_000_000, "1000"),
-        ("LE", "GLE", 25_000_000, 10_000_000, "400"),
-    ],
+    ("symbol", "dollars"),
+    [("ES", "50"), ("NQ", "20"), ("MES", "5"), ("MNQ", "2"), ("6J", "12500000"), ("MET", "0.1")],
 )
-def test_keeps_the_venues_tick_sizes_and_values(
-    symbol: str, product: str, tick_nano: int, tick_value_micro: int, point_value: str
-) -> None:
-    found = by_symbol(symbol)
-    assert (found.product, found.tick_nano, found.tick_value_micro) == (product, tick_nano, tick_value_micro)
-    assert found.point_value_micro == Decimal(point_value) * 1_000_000
+def test_knows_the_worth_of_a_point(symbol: str, dollars: str) -> None:
+    assert by_symbol(symbol).point_value_micro == Decimal(dollars) * 10**6
 
 
 @given(any_instrument)
@@ -76,8 +82,11 @@ def test_leaves_unpublished_fees_unknown() -> None:
     assert by_symbol("ZN").fee_round_turn_micro is None
 
 
-def test_weighs_micros_a_tenth_and_silver_a_fifth() -> None:
-    assert [by_symbol(s).weight_tenths for s in ("ES", "MES", "SIL", "MGC", "MBT")] == [10, 1, 2, 1, 10]
+def test_weighs_micros_a_tenth_silver_micros_a_fifth_and_everything_else_in_full() -> None:
+    micros = {"MES", "MNQ", "M2K", "MYM", "MCL", "MNG", "MGC", "MHG", "M6E", "M6A", "M6B"}
+    assert {i.symbol for i in TABLE if i.weight_tenths == 1} == micros
+    assert {i.symbol for i in TABLE if i.weight_tenths == 2} == {"SIL"}
+    assert {i.weight_tenths for i in TABLE} == {1, 2, 10}
 
 
 def test_groups_products_by_underlying() -> None:
