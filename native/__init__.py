@@ -1,8 +1,8 @@
-"""The hot paths: each a Python source and its compiled twin. This module alone picks which of the two is used.
+"""The hot paths, each a Python source and its compiled twin. This module alone picks which twin is used.
 
 ``from native import fixed`` gives the compiled twin. The pure twin is used only when asked for with
-``PLIMSOLL_NATIVE=pure`` (development and tests): a missing compiled module is an error, never a silent fallback.
-No logic of ours lives here and nothing of ``app`` is imported.
+``PLIMSOLL_NATIVE=pure`` (development and tests): a missing compiled module is an error, never a silent
+fallback. No logic of ours lives here and nothing of ``app`` is imported.
 """
 
 from __future__ import annotations

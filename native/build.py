@@ -1,8 +1,8 @@
-"""Builds the compiled twins: each ``native/<name>_py.py`` with a ``<name>_c.pxd`` beside it becomes ``<name>_c``.
+"""Builds the compiled twins: ``native/<name>_py.py`` with ``<name>_c.pxd`` beside it becomes ``<name>_c``.
 
-Run by ``./build.sh native`` as a script, since the package cannot be imported before its twins exist; the service never
-imports this module. A twin is rebuilt when its source, its ``.pxd``, this file, Cython or the interpreter changed, and a
-failed compilation fails the build.
+Run by ``./build.sh native`` as a script, since the package cannot be imported before its twins exist; the
+service never imports this module. A twin is rebuilt when its source, its ``.pxd``, this file, Cython or the
+interpreter changed, and a failed compilation fails the build.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 DIRECTIVES = {
@@ -43,9 +44,7 @@ def _stamp(name: str, folder: Path) -> Path:
 
 def fingerprint(name: str, folder: Path = HERE) -> str:
     """Return a digest of everything the compiled twin of ``name`` is made from."""
-    import Cython
-
-    digest = hashlib.sha256(f"{Cython.__version__} {sys.version} {sysconfig.get_platform()}".encode())
+    digest = hashlib.sha256(f"{version('cython')} {sys.version} {sysconfig.get_platform()}".encode())
     for path in (folder / f"{name}_py.py", folder / f"{name}_c.pxd", Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -83,7 +82,9 @@ def _compile(name: str, folder: Path, temporary: Path) -> None:
     source = package / f"{name}_c.py"
     shutil.copyfile(folder / f"{name}_py.py", source)
     shutil.copyfile(folder / f"{name}_c.pxd", package / f"{name}_c.pxd")
-    wanted = Extension(f"native.{name}_c", [str(source)], extra_compile_args=COMPILER_FLAGS, extra_link_args=["-s"])
+    wanted = Extension(
+        f"native.{name}_c", [str(source)], extra_compile_args=COMPILER_FLAGS, extra_link_args=["-s"]
+    )
     compiled = cythonize([wanted], compiler_directives=DIRECTIVES, force=True, quiet=True)
     command = Distribution({"name": "native", "ext_modules": compiled}).get_command_obj("build_ext")
     command.build_lib = str(temporary / "lib")

@@ -1,8 +1,9 @@
 """Exact arithmetic and decimal text for scaled 64-bit integers (money, ticks, quantities).
 
-Source of both twins: the build compiles this very file, typed by ``fixed_c.pxd``, to ``native.fixed_c``. It must
-therefore import nothing, know no unit and behave the same as plain Python. Every number that enters or leaves fits a
-signed 64-bit integer; anything else is refused, so that both twins refuse the same input with the same words.
+Source of both twins: the build compiles this very file, typed by ``fixed_c.pxd``, to ``native.fixed_c``. It
+must therefore import nothing, know no unit and behave the same as plain Python. Every number that enters or
+leaves fits a signed 64-bit integer; anything else is refused, so that both twins refuse the same input with
+the same words.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ _MIN = -_MAX - 1
 
 # Places of a decimal: 10**18 is the largest power of ten an int64 holds.
 _MAX_DIGITS = 18
-# Characters of a decimal text: sign, 19 digits, point, exponent and some padding zeros; a longer one is an attack.
+# Characters of a decimal text: sign, 19 digits, point, exponent, some padding zeros; longer is an attack.
 _MAX_TEXT = 40
 # An exponent beyond this moves any 40-character number out of int64, so counting it further adds nothing.
 _MAX_EXPONENT = 100
@@ -39,7 +40,7 @@ def muldiv(a: int, b: int, c: int) -> int:
 
 
 def int64(value: int) -> int:
-    """Return ``value``; raises OverflowError outside the signed 64-bit range, TypeError when not an integer."""
+    """Return ``value``; raises OverflowError outside signed 64 bits, TypeError when not an integer."""
     if not isinstance(value, int):
         raise TypeError(f"an integer is needed, not {type(value).__name__}")
     if value > _MAX or value < _MIN:
@@ -48,7 +49,7 @@ def int64(value: int) -> int:
 
 
 def _product_fits(a: int, b: int) -> bool:
-    """Whether ``a * b`` fits int64; its most negative value counts as not fitting, which keeps ``abs`` exact."""
+    """Whether ``a * b`` fits int64; the most negative value never counts as fitting: ``abs`` stays exact."""
     if a == _MIN or b == _MIN:
         return False
     if b == 0:
@@ -59,7 +60,8 @@ def _product_fits(a: int, b: int) -> bool:
 def _carry(remainder: int, divisor: int, odd: int) -> int:
     """Return 1 when a floored quotient must be raised to round half to even, else 0.
 
-    ``remainder`` has the sign of ``divisor`` and is smaller, so neither difference can overflow; one negated would.
+    ``remainder`` has the sign of ``divisor`` and is smaller, so no difference below overflows; one negated
+    could.
     """
     if divisor > 0:
         excess = remainder - (divisor - remainder)
@@ -77,9 +79,10 @@ def _muldiv_wide(a: int, b: int, c: int) -> int:
 def parse_decimal(text: str, digits: int) -> int:
     """Return the number written in ``text`` times ``10**digits``, exactly.
 
-    ``text`` is an optional sign, ASCII digits, an optional fraction and an optional exponent (``-12.50``, ``1e-7``).
-    Raises ValueError, quoting at most 40 characters, for anything else (blanks, NaN, Infinity, underscores), for more
-    than ``digits`` places that are not zero, for more than 40 characters, and for a result outside int64.
+    ``text`` is an optional sign, ASCII digits, an optional fraction and an optional exponent (``-12.50``,
+    ``1e-7``). Raises ValueError, quoting at most 40 characters, for anything else (blanks, NaN, Infinity,
+    underscores), for more than ``digits`` places that are not zero, for more than 40 characters, and for a
+    result outside int64.
     """
     _check_digits(digits)
     if type(text) is not str:
@@ -118,7 +121,7 @@ def _is_exponent(text: str, start: int, length: int) -> bool:
 
 
 def _exponent(text: str, start: int, length: int) -> int:
-    """Return the exponent written from the ``e`` at ``start``; 0 when there is none; capped at _MAX_EXPONENT."""
+    """Return the exponent written from the ``e`` at ``start``; 0 without one; capped at _MAX_EXPONENT."""
     exponent = 0
     for index in range(start + 1, length):
         if "0" <= text[index] <= "9" and exponent < _MAX_EXPONENT:
@@ -128,7 +131,7 @@ def _exponent(text: str, start: int, length: int) -> int:
 
 
 def _scale(text: str, start: int, whole_end: int, end: int, digits: int) -> int:
-    """Return the checked number in ``text`` scaled; ``start:end`` is its mantissa, the point at ``whole_end``."""
+    """Return the checked number in ``text`` scaled: mantissa at ``start:end``, its point at ``whole_end``."""
     while start < end and (text[start] == "0" or start == whole_end):
         start += 1
     if start == end:
@@ -161,7 +164,7 @@ def _scale_wide(text: str, mantissa: str, shift: int) -> int:
 
 
 def format_decimal(value: int, digits: int, min_places: int = 0) -> str:
-    """Return ``value / 10**digits`` as exact text without exponent, trailing zeros cut down to ``min_places``.
+    """Return ``value / 10**digits`` as exact text, no exponent, trailing zeros cut down to ``min_places``.
 
     Raises OverflowError for a value outside int64, ValueError unless 0 <= min_places <= digits <= 18.
     """

@@ -1,4 +1,4 @@
-"""Fixtures and rules of the whole suite: recorded data, seeds, guards, and a skip that fails where CI is set."""
+"""Fixtures and rules of the whole suite: recorded data, seeds, guards, and no skip where CI is set."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def nothing_left_running() -> AsyncIterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
-    """Give every async test the guard above. An autouse fixture would start a loop for each plain test too."""
+    """Give every async test the guard above; an autouse fixture would start a loop for plain tests too."""
     inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
     if inspect.iscoroutinefunction(inner) and collector.istestfunction(obj, name):
         pytest.mark.usefixtures("nothing_left_running")(obj)

@@ -1,7 +1,8 @@
 """What no test may do, watched for the whole suite: leave the machine, block the loop, leave work behind.
 
-The functions here are wired up by ``conftest.py``; ``test_guards.py`` plants each offence and sees it caught. An offence
-raises where it happens and is remembered too, so that code which swallows the exception still fails its test.
+The functions here are wired up by ``conftest.py``; ``test_guards.py`` plants each offence and sees it caught.
+An offence raises where it happens and is remembered too, so that code which swallows the exception still
+fails its test.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOOKUPS
 
-# Loop passes given to a finished test before its leftovers are counted: transports close themselves on the next pass,
-# and the connection that hears of it on the one after.
+# Loop passes given to a finished test before its leftovers are counted: transports close themselves on the
+# next pass, and the connection that hears of it on the one after.
 SETTLE_PASSES = 5
 
 offences: list[str] = []
@@ -66,7 +67,9 @@ def _check_address(family: int, address: Any) -> None:
 
 
 def _check_name(name: Any) -> None:
-    """A name other than localhost is asked of a name server, which is outside too; an address is not looked up."""
+    """A name other than localhost is asked of a name server, which is outside too; an address is not looked
+    up.
+    """
     text = name.decode() if isinstance(name, bytes) else name
     if not text or text == "localhost":
         return
@@ -84,7 +87,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _called_by_app_in_loop() -> bool:
-    """Whether a loop runs in this thread and ``app`` made the call; tests may look at files and databases freely."""
+    """Whether a loop runs in this thread and ``app`` made the call; tests may look at files and databases
+    freely.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.guards import ROOT
 
-APP_CODE = '''
+APP_CODE = """
 import os, socket, sqlite3, subprocess, sys, time
 
 def sleep(): time.sleep(0)
@@ -23,9 +23,9 @@ def fsync():
 def database(): sqlite3.connect(":memory:").close()
 def lookup(): socket.getaddrinfo("127.0.0.1", 80)
 def child(): subprocess.run([sys.executable, "-c", ""], check=True)
-'''
+"""
 
-OFFENCES = '''
+OFFENCES = """
 import asyncio, contextlib, socket, sqlite3, time, warnings
 import pytest
 from hypothesis import given, strategies as st
@@ -76,7 +76,7 @@ async def test_good_awaits_its_task(): await asyncio.create_task(asyncio.sleep(0
 async def test_good_starts_a_child():
     child = await asyncio.create_subprocess_exec("true")
     await child.wait()
-'''
+"""
 
 SKIPS = """
 import pytest
@@ -96,9 +96,21 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
     for name in ("conftest.py", "guards.py"):
         shutil.copy(ROOT / "tests" / name, tests)
     (tests / "test_planted.py").write_text(source)
-    inherited = {key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("PYTEST")}
+    inherited = {
+        key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("PYTEST")
+    }
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--junit-xml=report.xml"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "--junit-xml=report.xml",
+        ],
         cwd=folder,
         env=inherited | dict(environment),
         capture_output=True,
@@ -116,7 +128,9 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
     for case in ET.parse(folder / "report.xml").iter("testcase"):
         said.setdefault(case.get("name", ""), []).extend(
-            f"{problem.get('message')} {problem.text}" for problem in case if problem.tag in ("failure", "error")
+            f"{problem.get('message')} {problem.text}"
+            for problem in case
+            if problem.tag in ("failure", "error")
         )
     return said
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import importlib
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,13 +14,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from native import fixed_c, fixed_py
+from native import fixed_py
+
+fixed_c = importlib.import_module("native.fixed_c")
 
 MAX = 2**63 - 1
 MIN = -(2**63)
 GRAMMAR = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
-near_edges = st.sampled_from([0, 1, -1, 2, -2, 3, 7, 10**9, 2**31, -(2**31), 2**32, 3037000500, MAX, MAX - 1, MIN, MIN + 1])
+near_edges = st.sampled_from(
+    [0, 1, -1, 2, -2, 3, 7, 10**9, 2**31, -(2**31), 2**32, 3037000500, MAX, MAX - 1, MIN, MIN + 1]
+)
 integers = st.integers(MIN, MAX) | near_edges | st.integers(-1000, 1000) | st.integers(-(2**33), 2**33)
 digits = st.integers(0, 18)
 decimal_texts = st.from_regex(r"\A[+-]?[0-9]{1,21}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?\Z") | st.from_regex(
@@ -96,7 +101,11 @@ def test_muldiv_refuses_arguments_outside_int64(fixed: ModuleType, bad: int, pla
 
 @pytest.mark.parametrize("bad", [1.0, "1", None, decimal.Decimal(1)])
 def test_integers_refuses_everything_else(fixed: ModuleType, bad: Any) -> None:
-    for call in (lambda: fixed.muldiv(bad, 1, 1), lambda: fixed.int64(bad), lambda: fixed.format_decimal(bad, 2)):
+    for call in (
+        lambda: fixed.muldiv(bad, 1, 1),
+        lambda: fixed.int64(bad),
+        lambda: fixed.format_decimal(bad, 2),
+    ):
         with pytest.raises(TypeError, match="an integer is needed"):
             call()
 
@@ -136,7 +145,28 @@ def test_parse_decimal_is_exact_or_refuses_on_both_twins(text: str, digits: int)
         assert pure == (int, expected)
 
 
-@pytest.mark.parametrize("text", ["", " ", " 1", "1 ", "1_000", "NaN", "Infinity", "-inf", "0x10", "1e", "1e+", "--1", "+", "1,5", "٣", "1.5.2", "e5"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        " 1",
+        "1 ",
+        "1_000",
+        "NaN",
+        "Infinity",
+        "-inf",
+        "0x10",
+        "1e",
+        "1e+",
+        "--1",
+        "+",
+        "1,5",
+        "٣",
+        "1.5.2",
+        "e5",
+    ],
+)
 def test_parse_decimal_refuses_what_is_no_number(fixed: ModuleType, text: str) -> None:
     with pytest.raises(ValueError, match="not a decimal number"):
         fixed.parse_decimal(text, 6)
@@ -151,7 +181,7 @@ def test_parse_decimal_refuses_a_long_text_and_quotes_40_characters(fixed: Modul
 
 def test_parse_decimal_refuses_the_place_after_the_last(fixed: ModuleType) -> None:
     assert fixed.parse_decimal("0.25", 2) == fixed.parse_decimal("0.2500", 2) == 25
-    with pytest.raises(ValueError, match="more than 2 decimal places: '0.251'"):
+    with pytest.raises(ValueError, match=r"more than 2 decimal places: '0\.251'"):
         fixed.parse_decimal("0.251", 2)
 
 
@@ -185,5 +215,9 @@ def test_refuses_a_scale_that_64_bits_cannot_carry(fixed: ModuleType, bad: int) 
 
 @given(st.one_of(integers, st.floats(), st.none(), st.integers()), st.one_of(digits, st.floats(), st.none()))
 def test_twins_give_the_same_verdict_on_any_kind_of_argument(value: Any, scale: Any) -> None:
-    for name, arguments in (("format_decimal", (value, scale)), ("muldiv", (value, scale, 3)), ("parse_decimal", ("1.5", scale))):
+    for name, arguments in (
+        ("format_decimal", (value, scale)),
+        ("muldiv", (value, scale, 3)),
+        ("parse_decimal", ("1.5", scale)),
+    ):
         assert verdict(getattr(fixed_c, name), *arguments) == verdict(getattr(fixed_py, name), *arguments)

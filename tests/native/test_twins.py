@@ -1,0 +1,130 @@
+"""Which twin is picked, that none is stale, and that a broken one fails loudly instead of falling back."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import native
+from native import build
+from tests.guards import ROOT
+
+
+def python(code: str, folder: Path = ROOT, twin: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != native.VARIABLE}
+    if twin is not None:
+        environment[native.VARIABLE] = twin
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_every_compiled_twin_is_up_to_date() -> None:
+    assert build.stale() == [], "run ./build.sh native"
+
+
+def test_every_twin_is_offered_by_the_package() -> None:
+    assert sorted(native.MODULES) == build.modules()
+    assert set(native.MODULES) <= set(native.__all__)
+
+
+@pytest.mark.parametrize("name", native.MODULES)
+def test_both_twins_live_in_one_process(name: str) -> None:
+    pure = importlib.import_module(f"native.{name}_py")
+    compiled = importlib.import_module(f"native.{name}_c")
+    assert (pure.__file__ or "").endswith(".py")
+    assert (compiled.__file__ or "").endswith(str(build.SUFFIX))
+
+
+@pytest.mark.parametrize("name", native.MODULES)
+def test_the_source_imports_nothing_but_annotations(name: str) -> None:
+    source = (ROOT / "native" / f"{name}_py.py").read_text()
+    lines = [line for line in source.splitlines() if line.lstrip().startswith(("import ", "from "))]
+    assert [line for line in lines if "cython" in line.lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("twin", "expected"), [(None, "compiled"), ("compiled", "compiled"), ("pure", "pure")]
+)
+def test_picks_the_twin_that_is_asked_for(twin: str | None, expected: str) -> None:
+    done = python("import native; print(native.active()['fixed'], native.fixed.__name__)", twin=twin)
+    assert done.stdout.split() == [
+        expected,
+        "native.fixed_c" if expected == "compiled" else "native.fixed_py",
+    ]
+
+
+def test_refuses_a_twin_it_does_not_know() -> None:
+    assert (
+        "PLIMSOLL_NATIVE must be 'compiled' or 'pure', not 'fast'"
+        in python("import native", twin="fast").stderr
+    )
+
+
+def test_refuses_the_pure_twin_outside_development() -> None:
+    done = python("import native; native.require_compiled(dev=False)", twin="pure")
+    assert done.returncode == 1
+    assert "runs on the pure Python twin of fixed" in done.stderr
+    assert python("import native; native.require_compiled(dev=True)", twin="pure").returncode == 0
+    assert python("import native; native.require_compiled(dev=False)").returncode == 0
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The native package's sources alone, in a tree of their own."""
+    folder = tmp_path / "native"
+    folder.mkdir()
+    for path in (ROOT / "native").glob("*.p*"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def test_a_missing_compiled_twin_is_an_error_not_a_fallback(copy: Path) -> None:
+    done = python("import native", copy.parent)
+    assert done.returncode == 1
+    assert "native.fixed_c cannot be loaded" in done.stderr
+    assert "./build.sh native" in done.stderr
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A native package with one small twin, quick to compile."""
+    folder = tmp_path / "native"
+    folder.mkdir()
+    (folder / "wide_py.py").write_text("def product(a, b):\n    return a * b\n")
+    (folder / "wide_c.pxd").write_text("cpdef long long product(long long a, long long b) except? -1\n")
+    (folder / "__init__.py").touch()
+    return folder
+
+
+def test_rebuilds_after_a_change_of_source_or_types_only(small: Path) -> None:
+    assert build.build(small) == ["wide"]
+    assert build.build(small) == []
+    for name in ("wide_c.pxd", "wide_py.py"):
+        (small / name).write_text((small / name).read_text() + "\n# changed\n")
+        assert build.stale(small) == ["wide"]
+        assert build.build(small) == ["wide"]
+
+
+def test_a_failed_compilation_fails_the_build(copy: Path) -> None:
+    (copy / "fixed_c.pxd").write_text("cdef no_such_type nonsense\n")
+    done = subprocess.run(
+        [sys.executable, str(copy / "build.py")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0
+    assert "no_such_type" in done.stdout + done.stderr
+    assert not build.extension("fixed", copy).exists()
+
+
+def test_rejects_a_product_that_overflows_in_c(small: Path) -> None:
+    build.build(small)
+    done = python(
+        "from native import wide_c; print(wide_c.product(3, 4)); wide_c.product(2**40, 2**30)", small.parent
+    )
+    assert done.stdout == "12\n"
+    assert "OverflowError" in done.stderr
