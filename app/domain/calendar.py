@@ -188,9 +188,7 @@ class TradingCalendar:
     def trade_date(self, utc_ns: int) -> date:
         """As the module's `trade_date`, with the overrides: a day they close rolls forward too."""
         _require(utc_ns)
-        day = _next_date(utc_ns)
-        while self._session(day, "globex") is None:
-            day += DAY
+        day = next(self._walk(_next_date(utc_ns), DAY, "globex")).trade_date
         if day > LAST_DATE:
             raise _refuse(day)
         return day
@@ -211,9 +209,9 @@ class TradingCalendar:
             for start, _ in span.session.windows:
                 if start > utc_ns:
                     return start
-        following = self._after(utc_ns, hours) if span.session is None else self._after(span.end_ns, hours)
-        if following is None or following.trade_date > LAST_DATE:
-            raise _refuse("next open")
+        following = self._after(utc_ns if span.session is None else span.end_ns, hours)
+        if following.trade_date > LAST_DATE:
+            raise _refuse(following.trade_date)
         return following.open_ns
 
     def trading_day_start(self, utc_ns: int) -> int:
@@ -235,34 +233,27 @@ class TradingCalendar:
 
     def _find_span(self, utc_ns: int, hours: str) -> _Span:
         following = self._after(utc_ns, hours)
-        if following is not None and following.open_ns <= utc_ns:
+        if following.open_ns <= utc_ns:
             return _Span(following.open_ns, following.close_ns, following, following.open_ns)
         before = self._before(utc_ns, hours)
-        if following is None or before is None:
-            raise Refused("calendar.gap", f"{utc_ns} ns", f"{CLOSED_DAYS_LIMIT} days without a session")
         # Clipped, so that a cached gap never answers for an instant beyond coverage.
         start, end = max(before.close_ns, COVERAGE_START_NS), min(following.open_ns, COVERAGE_END_NS)
         return _Span(start, end, None, before.open_ns)
 
-    def _after(self, utc_ns: int, hours: str) -> Session | None:
+    def _after(self, utc_ns: int, hours: str) -> Session:
         """The first session that ends after `utc_ns`."""
-        day = _chicago(utc_ns).date()
-        for _ in range(CLOSED_DAYS_LIMIT):
-            session = self._session(day, hours)
-            if session is not None and session.close_ns > utc_ns:
-                return session
-            day += DAY
-        return None
+        return next(s for s in self._walk(_chicago(utc_ns).date(), DAY, hours) if s.close_ns > utc_ns)
 
-    def _before(self, utc_ns: int, hours: str) -> Session | None:
+    def _before(self, utc_ns: int, hours: str) -> Session:
         """The last session that ended at or before `utc_ns`."""
-        day = _next_date(utc_ns)
-        for _ in range(CLOSED_DAYS_LIMIT):
-            session = self._session(day, hours)
-            if session is not None and session.close_ns <= utc_ns:
-                return session
-            day -= DAY
-        return None
+        return next(s for s in self._walk(_next_date(utc_ns), -DAY, hours) if s.close_ns <= utc_ns)
+
+    def _walk(self, day: date, step: timedelta, hours: str) -> Iterator[Session]:
+        """The sessions from `day` on, `step` by `step`. Raises Refused when there are none for weeks."""
+        for offset in range(CLOSED_DAYS_LIMIT):
+            if (session := self._session(day + offset * step, hours)) is not None:
+                yield session
+        raise Refused("calendar.gap", f"{day} {hours}", f"{CLOSED_DAYS_LIMIT} days without a session")
 
     def _build(self, day: date, hours: str) -> Session | None:
         """Unchecked by coverage: the walks look one session past either edge."""

@@ -31,7 +31,7 @@ from app.domain.holidays import (
 )
 from app.errors import Refused
 
-MONTH_CODES = "FGHJKMNQUVXZ"  # January to December
+MONTH_CODES = instruments.MONTHLY  # January to December
 CENTURY = 2000  # two-digit years mean 2000 to 2099, a window around all the calendar covers
 
 _ID = re.compile(rf"CON\.F\.US\.([A-Z0-9]{{1,8}})\.([{MONTH_CODES}])([0-9]{{2}})")

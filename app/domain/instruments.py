@@ -13,14 +13,14 @@ from datetime import date
 from typing import NoReturn
 
 from app.domain.holidays import GROUPS
-from app.domain.units import NANO, PRICE_DIGITS
+from app.domain.units import NANO, PRICE_DIGITS, micro
 from app.errors import Refused
 from native import fixed
 
 FEES_AS_OF = date(2026, 10, 1)  # the newest schedule the fees below were read from
 
 QUARTERLY = "HMUZ"
-MONTHLY = "FGHJKMNQUVXZ"
+MONTHLY = "FGHJKMNQUVXZ"  # the exchange's letters of January to December
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,6 @@ class Instrument:
         return f"F.US.{self.product}"
 
 
-def _usd(text: str) -> int:
-    return int(fixed.parse_decimal(text, 6))
-
-
 # Round turns in USD, all in (regulator, exchange, commission). The list of June 2026 gave QM, GC, MGC and
 # MNG, the schedule of October 2026 the others; no figure was published for products that are absent here.
 _FEES = {
@@ -94,12 +90,12 @@ def _row(hours: str, months: str, row: str) -> Instrument:
         symbol=symbol,
         product=product,
         tick_nano=int(fixed.parse_decimal(tick, PRICE_DIGITS)),
-        tick_value_micro=_usd(value),
+        tick_value_micro=micro(value),
         weight_tenths=int(weight),
         months=months,
         hours=hours,
         family=family,
-        fee_round_turn_micro=None if fee is None else _usd(fee),
+        fee_round_turn_micro=None if fee is None else micro(fee),
     )
 
 

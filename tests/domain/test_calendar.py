@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from app.domain.calendar import (
 )
 from app.errors import Refused
 
-SHARED_WEEK = Path("../shared/data/esz13_1m_2013-10-06_2013-10-11.csv.gz")
+WEEK = "esz13_1m_2013-10-06_2013-10-11.csv.gz"
 
 
 def utc(text: str) -> int:
@@ -294,12 +293,9 @@ def test_warns_sixty_days_before_the_end() -> None:
 # -- recorded prices -----------------------------------------------------------------------------------------
 
 
-def test_places_every_bar_of_the_recorded_week_in_a_session() -> None:
-    if not SHARED_WEEK.exists():
-        assert not os.environ.get("CI"), f"{SHARED_WEEK} is missing"
-        pytest.skip(f"{SHARED_WEEK} is not here")
+def test_places_every_bar_of_the_recorded_week_in_a_session(shared_data: Path) -> None:
     calendar, dates = TradingCalendar(), set()
-    with gzip.open(SHARED_WEEK, "rt") as lines:
+    with gzip.open(shared_data / WEEK, "rt") as lines:
         for row in csv.DictReader(lines):
             start = utc(row["start_utc"].removesuffix("Z"))
             found = calendar.session_at(start)

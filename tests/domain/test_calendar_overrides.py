@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.calendar import CHICAGO, NS, Overrides, TradingCalendar, trade_date
 from app.domain.overrides import ENTRY_LIMIT, TEXT_LIMIT
-from app.errors import SettingsError
+from app.errors import Refused, SettingsError
 
 TUESDAY = date(2026, 11, 24)
 
@@ -72,6 +72,15 @@ def test_prefers_the_entry_of_a_group_to_the_entry_of_all() -> None:
 
 def test_has_no_session_when_the_stated_close_is_before_the_open() -> None:
     assert calendar('date = 2026-11-24\nclose = "08:00"').session(TUESDAY, "livestock") is None
+
+
+def test_refuses_hours_that_overrides_have_emptied_for_weeks() -> None:
+    days = [date(2026, 11, 2 + n) for n in range(28)]
+    emptied = calendar(*(f"date = {day}\nclosed = true" for day in days if day.weekday() < 5))
+    noon = int(datetime(2026, 11, 9, 18, tzinfo=UTC).timestamp()) * NS
+    for ask in (emptied.is_open, emptied.next_open, emptied.trade_date, emptied.trading_day_start):
+        with pytest.raises(Refused, match=r"calendar\.gap"):
+            ask(noon)
 
 
 def test_takes_an_empty_file() -> None:

@@ -14,7 +14,7 @@ from app.domain.instruments import TABLE, by_product, by_symbol
 from app.errors import Refused
 
 products = st.sampled_from([instrument.product for instrument in TABLE])
-contracts = st.builds(ContractId, products, st.integers(1, 12), st.integers(2000, 2099))
+contracts = st.builds(ContractId, products, st.integers(1, 12), st.integers(2000, 2098))  # 2099 has no next
 dates = st.dates(date(2010, 1, 4), date(2027, 12, 31))
 
 
