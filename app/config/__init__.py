@@ -1,0 +1,42 @@
+"""Typed settings: what the owner may say, with type, unit and bounds. Anything else is an error that names the key.
+
+`load` and `load_file` read the settings, `load_accounts` the account file, `read_secret` a secret by its path.
+Nothing here acts on a setting, opens a socket or knows another package of ours; `app.compose` hands the values on.
+"""
+
+from __future__ import annotations
+
+from app.config.accounts import AccountFile, AccountStatement, load_accounts, parse_accounts
+from app.config.loading import load, load_file
+from app.config.secrets import Secret, read_secret
+from app.config.settings import (
+    Board,
+    Native,
+    OvernightRange,
+    Risk,
+    Settings,
+    Strategies,
+    TopstepX,
+    Web,
+    is_loopback,
+)
+
+__all__ = [
+    "AccountFile",
+    "AccountStatement",
+    "Board",
+    "Native",
+    "OvernightRange",
+    "Risk",
+    "Secret",
+    "Settings",
+    "Strategies",
+    "TopstepX",
+    "Web",
+    "is_loopback",
+    "load",
+    "load_accounts",
+    "load_file",
+    "parse_accounts",
+    "read_secret",
+]

@@ -1,0 +1,72 @@
+"""Secrets by path: read once, checked for who else may read them, wrapped so that no text ever shows them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from app.errors import SettingsError
+
+SECRET_LIMIT = 4_096  # bytes; a key is some dozens, a bearer token some hundreds, more is another file
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Secret:
+    """A text that `str`, `repr`, a format or a pickle never shows. `reveal()` is the one way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself, for the one place that sends it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a secret is not serialised")
+
+
+def read_secret(key: str, path: Path) -> Secret:
+    """The stripped text of the file that the setting `key` names.
+
+    Raises SettingsError when it is missing, empty, too long, not text, no plain file, or open to group or others;
+    the error never holds a byte of it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
+    with open(descriptor, "rb") as file:
+        _check_owner(key, path, os.fstat(descriptor))
+        data = file.read(SECRET_LIMIT + 1)
+    return Secret(_text(key, path, data))
+
+
+def _check_owner(key: str, path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise SettingsError(key, f"{path} is not a plain file")
+    if status.st_mode & OTHERS:
+        mode = stat.S_IMODE(status.st_mode)
+        raise SettingsError(key, f"{path} is open to others (mode {mode:o}); run: chmod 600 {path}")
+
+
+def _text(key: str, path: Path, data: bytes) -> str:
+    if len(data) > SECRET_LIMIT:
+        raise SettingsError(key, f"{path} is longer than {SECRET_LIMIT} bytes; that is no secret of ours")
+    try:
+        text = data.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(key, f"{path} is not text") from None
+    if not text or not text.isprintable():
+        raise SettingsError(key, f"{path} must hold one line of text")
+    return text
