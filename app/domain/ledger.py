@@ -1,14 +1,17 @@
-"""The ledger: every fill once, FIFO, in exact integers. The one source of P&L; what is made of it is in `pnl`.
+"""The ledger: every fill once, FIFO, in exact integers. The one source of P&L; what is made of it is in
+`pnl`.
 
-Each contract is kept twice from the same fills. The *account book* nets everything and agrees with the venue's balance. The
-*sub-book* of each strategy nets only that strategy's fills: attribution. At any one mark the gross and unrealised P&L of
-the sub-books add up to the account's; their realised parts alone do so only when every strategy is flat.
+Each contract is kept twice from the same fills. The *account book* nets everything and agrees with the
+venue's balance. The *sub-book* of each strategy nets only that strategy's fills: attribution. At any one
+mark the gross and unrealised P&L of the sub-books add up to the account's; their realised parts alone do so
+only when every strategy is flat.
 
-*Cash view* (`gross_micro`, `fees_micro`, `days`): gross on the trade date of the closing fill, fees on the date of each fill,
-as the balance moves. *Trade view* (`trades`, `lots`): the fees of an entry travel with its lot and are booked at the exit.
+*Cash view* (`gross_micro`, `fees_micro`, `days`): gross on the trade date of the closing fill, fees on the
+date of each fill, as the balance moves. *Trade view* (`trades`, `lots`): the fees of an entry travel with
+its lot and are booked at the exit.
 
-Fills may arrive in any order: they count by (time, id), and a late one rebuilds its contract. In order, a fill costs O(1).
-Nothing here knows a quote's age, a limit, an order or a file.
+Fills may arrive in any order: they count by (time, id), and a late one rebuilds its contract. In order, a
+fill costs O(1). Nothing here knows a quote's age, a limit, an order or a file.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from app.errors import Ours
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """One closed FIFO lot of the account: `size` contracts in by one fill and out by another, with their share of fees."""
+    """One closed FIFO lot of the account: `size` contracts in by one fill and out by another, with their
+    share of fees.
+    """
 
     contract: str
     side: Side  # of the entry
@@ -51,7 +56,9 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One round trip of a strategy, from flat to flat. `size` is the most it held, the averages are exact ticks."""
+    """One round trip of a strategy, from flat to flat. `size` is the most it held, the averages are exact
+    ticks.
+    """
 
     strategy: str
     contract: str
@@ -113,8 +120,8 @@ class Ledger:
     def book(self, fill: Fill, strategy: str, trade_date: date) -> bool:
         """Book `fill` once; False when its id was booked or voided before (nothing changed).
 
-        A fill that arrives voided takes the booked one back. Raises Ours for a fill of another account, without a strategy or
-        without a size, Refused for an unknown product; then nothing changed.
+        A fill that arrives voided takes the booked one back. Raises Ours for a fill of another account,
+        without a strategy or without a size, Refused for an unknown product; then nothing changed.
         """
         if self._account_id is not None and fill.account_id != self._account_id:
             raise Ours(f"fill {fill.id} of account {fill.account_id} in the ledger of {self._account_id}")
@@ -189,7 +196,9 @@ class Ledger:
         return sum(book.cash_since(start_ns) for book in self._books.values())
 
     def unrealised_micro(self, contract: str, quote: Quote | None) -> int | None:
-        """P&L of closing now: a long position at the bid, a short one at the ask. None when open and that side is unknown."""
+        """P&L of closing now: a long position at the bid, a short one at the ask. None when open and that
+        side is unknown.
+        """
         book = self._books.get(contract)
         if book is None or book.account.net == 0:
             return 0
@@ -214,9 +223,15 @@ class Ledger:
         """Every booked fill by time."""
         return sorted((b for book in self._books.values() for b in book.booked), key=lambda b: b.key)
 
+    def cash(self) -> list[tuple[int, int]]:
+        """(market time, net micro-USD) of every fill, by time: the steps of the balance."""
+        steps = ((b.key, amount) for book in self._books.values() for b, amount in book.steps())
+        return [(key[0], amount) for key, amount in sorted(steps)]
+
     def lots(self) -> list[Lot]:
         """Closed FIFO lots of the account by exit time."""
-        return sorted((x for book in self._books.values() for x in book.account.lots), key=lambda x: x.exit_ns)
+        every = (lot for book in self._books.values() for lot in book.account.lots)
+        return sorted(every, key=lambda lot: lot.exit_ns)
 
     def trades(self) -> list[Trade]:
         """Round trips by exit time, each of one strategy and contract."""
@@ -273,6 +288,9 @@ class _ContractBook:
     def cash_since(self, start_ns: int) -> int:
         return sum(self.cash[bisect_left(self.booked, start_ns, key=lambda b: b.fill.utc_ns) :])
 
+    def steps(self) -> Iterable[tuple[Booked, int]]:
+        return zip(self.booked, self.cash, strict=True)
+
     def _rebuild(self) -> None:
         self._clear()
         for booked in self.booked:
@@ -298,7 +316,10 @@ class _Open:
 class _Round:
     """The round trip under way: sums from which the `Trade` is made once flat."""
 
-    __slots__ = ("closed", "entry_ns", "entry_sum", "entry_total", "exit_sum", "fees", "fills", "gross", "most", "side")
+    __slots__ = (
+        *("closed", "entry_ns", "entry_sum", "entry_total", "exit_sum"),
+        *("fees", "fills", "gross", "most", "side"),
+    )
 
     def __init__(self, side: Side, entry_ns: int) -> None:
         self.side, self.entry_ns = side, entry_ns

@@ -1,0 +1,167 @@
+"""Bars from trades, coarser bars from finer ones, and the mean true range. Integer ticks, exact fractions,
+no floats.
+
+Bars are stamped with their opening time. Windows are counted from 17:00 Chicago, where the trading day
+begins, and the last one of a day ends with it. A window without a trade has no bar: nothing is ever
+synthesised. No indicator beyond the true range lives here, and no clock: `close_until` is told the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
+
+from app.domain.calendar import CHICAGO, OPEN_HOUR
+from app.domain.market import MINUTE_NS, Bar, MarketTrade
+from app.errors import Ours
+
+NS = 1_000_000_000
+DAY_MINUTES = 1_440  # the longest bar: one trading day
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+def _opening(local: datetime) -> int:
+    """UTC ns of 17:00 Chicago on the date of `local`."""
+    opens = datetime.combine(local.date(), time(OPEN_HOUR), CHICAGO)
+    return (opens.astimezone(UTC) - _EPOCH) // timedelta(seconds=1) * NS
+
+
+class Windows:
+    """The windows of `minutes` length. Remembers the trading day last asked about: nearly every question is
+    about it.
+    """
+
+    __slots__ = ("_day_end_ns", "_day_start_ns", "length_ns", "minutes")
+
+    def __init__(self, minutes: int) -> None:
+        if not 1 <= minutes <= DAY_MINUTES:
+            raise ValueError(f"bars of {minutes} minutes: 1..{DAY_MINUTES} are possible")
+        self.minutes, self.length_ns = minutes, minutes * MINUTE_NS
+        self._day_start_ns = self._day_end_ns = 0
+
+    def of(self, utc_ns: int) -> tuple[int, int]:
+        """(start, end) of the window that holds `utc_ns`, half-open."""
+        if not self._day_start_ns <= utc_ns < self._day_end_ns:
+            self._find_day(utc_ns)
+        start = utc_ns - (utc_ns - self._day_start_ns) % self.length_ns
+        return start, min(start + self.length_ns, self._day_end_ns)
+
+    def _find_day(self, utc_ns: int) -> None:
+        """From 17:00 to 17:00 of the wall clock: 23 or 25 hours when DST changes."""
+        local = (_EPOCH + timedelta(seconds=utc_ns // NS)).astimezone(CHICAGO)
+        opened = local if local.hour >= OPEN_HOUR else local - _DAY
+        self._day_start_ns, self._day_end_ns = _opening(opened), _opening(opened + _DAY)
+
+
+class _Growing:
+    """The bar whose window is open."""
+
+    __slots__ = ("close", "high", "low", "open", "volume", "window")
+
+    def __init__(self, window: tuple[int, int], price: int) -> None:
+        self.window = window
+        self.open = self.high = self.low = self.close = price
+        self.volume = 0
+
+    def take(self, high: int, low: int, close: int, volume: int) -> None:
+        self.high = max(self.high, high)
+        self.low = min(self.low, low)
+        self.close = close
+        self.volume += volume
+
+    def bar(self) -> Bar:
+        return Bar(self.window[0], self.open, self.high, self.low, self.close, self.volume)
+
+
+class BarBuilder:
+    """Bars of one contract, trade by trade. A bar that was told is final: what arrives for it later is
+    counted in `late`.
+    """
+
+    def __init__(self, minutes: int) -> None:
+        self._windows = Windows(minutes)
+        self._growing: _Growing | None = None
+        self._told_until_ns = 0
+        self._contract = ""
+        self.late = 0  # trades that came after their bar had been told
+
+    def add(self, trade: MarketTrade) -> Bar | None:
+        """Take a trade; returns the bar before it when the trade opens a new window. Raises Ours for
+        another contract.
+        """
+        self._contract = self._contract or trade.contract
+        if trade.contract != self._contract:
+            raise Ours(f"a trade of {trade.contract} in the bars of {self._contract}")
+        growing = self._growing
+        if trade.utc_ns < (growing.window[0] if growing else self._told_until_ns):
+            self.late += 1
+            return None
+        closed = self.close_until(trade.utc_ns)
+        if self._growing is None:
+            self._growing = _Growing(self._windows.of(trade.utc_ns), trade.price_ticks)
+        self._growing.take(trade.price_ticks, trade.price_ticks, trade.price_ticks, trade.size)
+        return closed
+
+    def close_until(self, utc_ns: int) -> Bar | None:
+        """The bar whose window has ended by `utc_ns`, if one is open; told once."""
+        growing = self._growing
+        if growing is None or utc_ns < growing.window[1]:
+            return None
+        self._growing, self._told_until_ns = None, growing.window[1]
+        return growing.bar()
+
+    def ends_ns(self) -> int | None:
+        """When the open window ends (call `close_until` then); None while no bar is open."""
+        return self._growing.window[1] if self._growing else None
+
+
+def coarsen(bars: Iterable[Bar], minutes: int, partial: bool = False, until_ns: int = 0) -> list[Bar]:
+    """Bars of `minutes` from one-minute `bars`, oldest first.
+
+    The last window counts as completed when its last minute has a bar or `until_ns` (up to which `bars` are
+    complete) is not before its end; otherwise it is left out, unless `partial`. Raises Ours for bars that
+    are not in order.
+    """
+    windows, grown = Windows(minutes), list[_Growing]()
+    last_ns = -1
+    for bar in bars:
+        if bar.start_ns <= last_ns:
+            raise Ours(f"bar {bar.start_ns} after bar {last_ns}")
+        last_ns = bar.start_ns
+        window = windows.of(bar.start_ns)
+        if not grown or grown[-1].window != window:
+            grown.append(_Growing(window, bar.open_ticks))
+        grown[-1].take(bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume)
+    if grown and not partial and max(last_ns + MINUTE_NS, until_ns) < grown[-1].window[1]:
+        grown.pop()
+    return [each.bar() for each in grown]
+
+
+def true_range(bar: Bar, previous_close_ticks: int) -> int:
+    """Ticks between the extremes of the bar and the close before it."""
+    return max(bar.high_ticks, previous_close_ticks) - min(bar.low_ticks, previous_close_ticks)
+
+
+def mean_true_range(bars: Sequence[Bar], n: int, previous_close_ticks: int | None = None) -> Fraction | None:
+    """The plain mean of the true ranges of the last `n` bars, in ticks, exactly (no smoothing).
+
+    Each range uses the close of the bar before; the first of the `n` therefore needs one more bar in
+    `bars`, or `previous_close_ticks` when there are exactly `n`. None when that close is not known or bars
+    are missing.
+    """
+    if n < 1:
+        raise ValueError(f"the mean of {n} bars")
+    if len(bars) > n:
+        close = bars[-n - 1].close_ticks
+    elif len(bars) == n and previous_close_ticks is not None:
+        close = previous_close_ticks
+    else:
+        return None
+    total = 0
+    for bar in bars[-n:]:
+        total += true_range(bar, close)
+        close = bar.close_ticks
+    return Fraction(total, n)
