@@ -17,7 +17,8 @@ from tests.guards import ROOT
 APP_CODE = """
 import os, socket, sqlite3, subprocess, sys, time
 
-def sleep(): time.sleep(0)
+pause = time.sleep
+def sleep(): pause(0)
 def fsync():
     with open(__file__) as file: os.fsync(file.fileno())
 def database(): sqlite3.connect(":memory:").close()
