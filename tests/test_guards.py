@@ -92,6 +92,7 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
     tests = folder / "tests"
     tests.mkdir(parents=True)
     (folder / "app").mkdir()
+    (folder / "app" / "__init__.py").touch()
     (folder / "app" / "blocking.py").write_text(APP_CODE)
     shutil.copy(ROOT / "pyproject.toml", folder)
     for name in ("conftest.py", "guards.py"):
