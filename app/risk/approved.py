@@ -14,15 +14,16 @@ class Action(StrEnum):
     MODIFY = "modify"
 
 
-SEAL = object()  # held by app.risk.gate; a test plants a forgery, the layer test forbids importing it elsewhere
+SEAL = object()  # for app.risk.gate alone: the layer test forbids importing it elsewhere
 
 
 class Approved:
     """An order that passed every rule, frozen with its bytes.
 
-    `epoch` is the halt epoch at approval, `expires_mono_ns` the end of its life (500 ms), `max_quote_age_ns` the oldest
-    quote (monotonic age of `order.contract`'s quote) it may still leave on; 0 = no quote needed. `exposing` is False for
-    what can only take exposure away: those skip the journal and the halt.
+    `epoch` is the halt epoch at approval, `expires_mono_ns` the end of its life (500 ms), `max_quote_age_ns`
+    the oldest quote (monotonic age of `order.contract`'s quote) it may still leave on; 0 = no quote needed.
+    `exposing` is False for what can only take exposure away: those skip the journal and the halt, never the
+    expiry.
     """
 
     __slots__ = ("action", "body", "epoch", "expires_mono_ns", "exposing", "max_quote_age_ns", "order")
@@ -61,14 +62,14 @@ class Approved:
     def __setattr__(self, name: str, value: Any) -> None:
         raise Ours(f"an approval is frozen: {name}")
 
-    def withheld(self, mono_ns: int, epoch: int, quote_age_ns: int | None) -> str:
-        """Why it may no longer leave, "" when it may. Pure; called inside the write, with no await before the bytes."""
+    def withheld(self, mono_ns: int, epoch: int, quote_age_ns: int | None) -> str: """Why it may no longer
+    leave, "" when it may. Pure; called inside the write, with no await before the bytes."""
+        if mono_ns > self.expires_mono_ns:
+            return "approval expired"  # a late exit too: the position it was meant for may be gone
         if not self.exposing:
             return ""
         if epoch != self.epoch:
             return "halted after approval"
-        if mono_ns > self.expires_mono_ns:
-            return "approval expired"
         if self.max_quote_age_ns and (quote_age_ns is None or quote_age_ns > self.max_quote_age_ns):
             return "quote went stale"
         return ""

@@ -1,7 +1,7 @@
 """The limits of one account: numbers with units, bounds and reasons. No rules live here (`gate`, `watch`).
 
-What belongs to the account has no default, because a limit nobody stated is not a limit. The rest are the owner's
-settings; a value outside its bounds is a SettingsError that names the key.
+What belongs to the account has no default, because a limit nobody stated is not a limit. The rest are the
+owner's settings; a value outside its bounds is a SettingsError that names the key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "max_contracts_symbol_default": (0, 1_000),  # 0 = only symbols that are listed
     "max_order_contracts": (1, 1_000),
     "collar_ticks": (1, 10_000),  # beyond 10,000 ticks (2,500 ES points) it is no collar
-    "max_quote_age_ns": (50 * MS, 60 * NS),  # below one network round trip nothing would pass; a minute is not a quote
+    "max_quote_age_ns": (50 * MS, 60 * NS),  # less than a round trip lets nothing pass; a minute is no quote
     "approval_life_ns": (10 * MS, 5 * NS),  # must outlive a slow flash write, never a change of mind
     "orders_per_minute": (1, 160),  # the venue's 200 less the 40 kept for cancels and closes
     "orders_per_day": (1, 100_000),
@@ -46,12 +46,12 @@ class Limits:
     maximum_loss_limit_micro: int  # distance of the trailing floor; the floor itself is `rules`
     daily_loss_limit_micro: int | None  # None = stated: this account has none
 
-    max_contracts_symbol: Mapping[str, int] = field(default_factory=dict)  # contracts per exchange ticker ("ES")
-    max_contracts_symbol_default: int = 5  # contracts of a ticker that is not listed above: the smallest account's minis
+    max_contracts_symbol: Mapping[str, int] = field(default_factory=dict)  # contracts by ticker ("ES")
+    max_contracts_symbol_default: int = 5  # contracts of a ticker not listed: the smallest account's minis
     max_order_contracts: int = 10  # of one order: a slip of the finger, not a strategy, asks for more
     collar_ticks: int = 400  # entry price to market; an overnight range of 100 ES points still fits
     max_quote_age_ns: int = 2 * NS  # an index future quotes many times a second; 2 s of silence is a question
-    approval_life_ns: int = 500 * MS  # approval to bytes: a commit takes 5 ms, half a second is another market
+    approval_life_ns: int = 500 * MS  # approval to bytes; half a second later is another market
     orders_per_minute: int = 30  # places and modifies; leaves most of the venue's 200 for reads
     orders_per_day: int = 500  # a trading day of an unattended strategy has dozens
     duplicate_window_ns: int = 10 * NS  # the same wish twice within it is an echo, not a wish
@@ -60,7 +60,7 @@ class Limits:
     slippage_reserve_ticks: int = 4  # a contract open: what closing at the market may cost beyond the mark
     stop_deadline_ns: int = 2 * NS  # fill to working stop; the venue's legs work about 8 ms after it
     min_bracket_ticks: int = 4  # the venue's own minimum for a protective stop
-    require_bracket: bool = True  # an entry without a stop is refused: a power cut must leave a protected position
+    require_bracket: bool = True  # refuse an entry without a stop: a power cut must leave it protected
 
     def __post_init__(self) -> None:
         for name, (low, high) in BOUNDS.items():
@@ -71,7 +71,8 @@ class Limits:
                 raise SettingsError(f"risk.{name}", f"{value} is outside {low}..{high}")
         for symbol, most in self.max_contracts_symbol.items():
             if type(most) is not int or not 0 <= most <= BOUNDS["max_contracts_symbol_default"][1]:
-                raise SettingsError(f"risk.max_contracts_symbol.{symbol}", f"{most} is no number of contracts")
+                key = f"risk.max_contracts_symbol.{symbol}"
+                raise SettingsError(key, f"{most} is outside 0..{BOUNDS['max_contracts_symbol_default'][1]}")
         if self.alarm_percent > self.reducing_percent:
             raise SettingsError("risk.alarm_percent", f"{self.alarm_percent} is above reducing_percent")
 

@@ -1,8 +1,9 @@
-"""Account rules of the venue that no API field carries: the maximum-loss floor that trails end-of-day balances and locks.
+"""Account rules of the venue that no API field carries: the maximum-loss floor that trails end-of-day
+balances and locks.
 
-The owner's account file states the floor and the date it holds from; our own end-of-day balances then raise it. An account
-without such a statement has no `AccountRules` at all (None), and everything that needs the floor stays closed.
-Source: facts section 3.2.
+The owner's account file states the floor and the date it holds from; our own end-of-day balances then raise
+it. An account without such a statement has no `AccountRules` at all (None), and everything that needs the
+floor stays closed. Source: facts section 3.2.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ class DayBalance(Protocol):
 class AccountRules:
     """What the owner stated about one account, in micro-USD.
 
-    `floor_micro` held after the close of `as_of`. `locks_at_micro` is where the floor stops rising: the start balance of a
-    Combine (50,000), 0 of an Express account, whose balance starts at 0 and whose floor starts at minus the limit.
-    After the first payout the floor of an Express account is 0: the owner states floor 0 then.
-    Raises SettingsError for a floor above its lock or a limit that is not positive.
+    `floor_micro` held after the close of `as_of`. `locks_at_micro` is where the floor stops rising: the
+    start balance of a Combine (50,000), 0 of an Express account, whose balance starts at 0 and whose floor
+    starts at minus the limit. After the first payout the floor of an Express account is 0: the owner states
+    floor 0 then. Raises SettingsError for a floor above its lock or a limit that is not positive.
     """
 
     start_balance_micro: int

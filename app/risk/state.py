@@ -1,7 +1,7 @@
 """Trading state: computed, never set. It is the most restrictive of the open reasons.
 
-Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that ends it
-closes that reason, so that page, CLI and journal always show *why*.
+Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that
+ends it closes that reason, so that page, CLI and journal always show *why*.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
-class TradingState(IntEnum):
-    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: the same, and a goal is pursued."""
+class TradingState(IntEnum): """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED:
+the same, and a goal is pursued."""
 
     ACTIVE = 0
     REDUCING = 1

@@ -1,8 +1,9 @@
-"""The watch over the loss limits: a pure verdict on every quote, fill, account event and 1 s timer. It acts on nothing.
+"""The watch over the loss limits: a pure verdict on every quote, fill, account event and 1 s timer. It acts
+on nothing.
 
-Both limits have the same three lines: 75 % tells the owner, 90 % ends entries, and the limit less what closing now
-would cost (slippage reserve and closing fees of what is open) goes flat, so that the venue never has to.
-All integers: percent lines are compared by cross multiplication, never divided.
+Both limits have the same three lines: 75 % tells the owner, 90 % ends entries, and the limit less what
+closing now would cost (slippage reserve and closing fees of what is open) goes flat, so that the venue
+never has to. All integers: percent lines are compared by cross multiplication, never divided.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ UNKNOWN = "watch.unknown"  # P&L, equity or the cost of closing is not known whi
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`value_micro` is the P&L of the day or the equity, `limit_micro` where its limit lies; None = not known, or no limit."""
+    """`value_micro` is the P&L of the day or the equity, `limit_micro` where its limit lies; None = not
+    known, or no limit.
+    """
 
     level: Level
     rule: str
@@ -42,7 +45,8 @@ class Verdict:
 
 
 def closing_cost_micro(limits: Limits, positions: Iterable[tuple[Instrument, int]]) -> int | None:
-    """What closing all `positions` (instrument, signed net) may cost beyond the mark: slippage reserve and one-way fees.
+    """What closing all `positions` (instrument, signed net) may cost beyond the mark: slippage reserve and
+    one-way fees.
 
     None when the fee of an open product is not known.
     """
@@ -57,20 +61,32 @@ def closing_cost_micro(limits: Limits, positions: Iterable[tuple[Instrument, int
     return total
 
 
-def assess_daily(limits: Limits, day_net_micro: int | None, reserve_micro: int | None, is_open: bool) -> Verdict:
-    """The daily loss limit: net P&L of the trading day, fees and unrealised included, against minus the limit."""
+def assess_daily(
+    limits: Limits, day_net_micro: int | None, reserve_micro: int | None, is_open: bool
+) -> Verdict:
+    """The daily loss limit: net P&L of the trading day, fees and unrealised included, against minus the
+    limit.
+    """
     most = limits.daily_loss_limit_micro
     if most is None:
         return Verdict(Level.OK, DAILY_LOSS, day_net_micro, None)
     if day_net_micro is None or reserve_micro is None:
         return Verdict(Level.REDUCING if is_open else Level.OK, UNKNOWN, day_net_micro, -most)
-    return Verdict(_level(limits, most + day_net_micro, most, reserve_micro), DAILY_LOSS, day_net_micro, -most)
+    return Verdict(
+        _level(limits, most + day_net_micro, most, reserve_micro), DAILY_LOSS, day_net_micro, -most
+    )
 
 
 def assess_maximum(
-    limits: Limits, equity_micro: int | None, floor_micro: int | None, reserve_micro: int | None, is_open: bool
+    limits: Limits,
+    equity_micro: int | None,
+    floor_micro: int | None,
+    reserve_micro: int | None,
+    is_open: bool,
 ) -> Verdict:
-    """The maximum loss limit: balance and unrealised P&L against the floor. A floor nobody stated closes trading."""
+    """The maximum loss limit: balance and unrealised P&L against the floor. A floor nobody stated closes
+    trading.
+    """
     if floor_micro is None:
         return Verdict(Level.REDUCING, FLOOR_UNKNOWN, equity_micro, None)
     if equity_micro is None or reserve_micro is None:
