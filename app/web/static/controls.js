@@ -1,0 +1,118 @@
+// @ts-check
+// The buttons: stop entries, flatten and lock, log in and out, theme. No drawing of data here.
+
+const HOLD_MS = 1500; // long enough that no pocket does it, short enough when it matters
+const ANSWER_MS = 8000; // then the button says that it does not know
+
+/** @param {string} id */
+const find = (id) => document.getElementById(id);
+
+/**
+ * Post a change. Throws an Error with words for the owner.
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function post(path, body = {}) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Plimsoll": "1" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(ANSWER_MS),
+  }).catch(() => { throw new Error("no answer: it may not have arrived, try again or use the switch"); });
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.error || `refused (${answer.status})`);
+  return told;
+}
+
+/** @param {HTMLElement | null} note @param {string} text @param {boolean} [bad] */
+function say(note, text, bad = false) {
+  if (!note) return;
+  note.textContent = text;
+  note.classList.toggle("bad", bad);
+}
+
+function wireStop() {
+  const button = find("stop"), note = find("stop-note");
+  button?.addEventListener("click", async () => {
+    say(note, "sending…");
+    try {
+      await post("/api/stop-entries");
+      document.body.dataset.stopped = "yes";
+      say(note, "entries are stopped; plimsoll rearm opens them again");
+    } catch (error) {
+      say(note, String(error.message), true);
+    }
+  });
+}
+
+function wireFlatten() {
+  const button = find("flatten"), note = find("flatten-note");
+  if (!(button instanceof HTMLButtonElement)) return;
+  if (document.documentElement.dataset.access !== "owner") {
+    button.disabled = true;
+    say(note, "needs a password");
+    return;
+  }
+  let timer = 0;
+  const release = () => {
+    if (!timer) return;
+    clearTimeout(timer);
+    timer = 0;
+    button.classList.remove("holding");
+    say(note, "let go too early: hold 1.5 s");
+  };
+  const fire = async () => {
+    timer = 0;
+    button.classList.remove("holding");
+    button.classList.add("sent");
+    say(note, "sending…");
+    try {
+      await post("/api/flatten", { why: "held on the page" });
+      say(note, "pending…");
+    } catch (error) {
+      button.classList.remove("sent");
+      say(note, String(error.message), true);
+    }
+  };
+  const press = () => {
+    if (timer) return;
+    button.classList.add("holding");
+    say(note, "keep holding…");
+    timer = setTimeout(fire, HOLD_MS);
+  };
+  button.addEventListener("pointerdown", (event) => { if (event.button === 0) press(); });
+  for (const name of ["pointerup", "pointerleave", "pointercancel", "blur"]) button.addEventListener(name, release);
+  button.addEventListener("contextmenu", (event) => event.preventDefault());
+  button.addEventListener("keydown", (event) => {
+    if ((event.key === " " || event.key === "Enter") && !event.repeat) press();
+  });
+  button.addEventListener("keyup", release);
+}
+
+function wireLogin() {
+  const form = find("login"), field = find("password"), note = find("login-note");
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    say(note, "checking…");
+    try {
+      await post("/api/login", { password: /** @type {HTMLInputElement} */ (field).value });
+      location.reload();
+    } catch (error) {
+      say(note, String(error.message), true);
+    }
+  });
+  find("logout")?.addEventListener("click", () => post("/api/logout").finally(() => location.reload()));
+}
+
+function wireTheme() {
+  find("theme")?.addEventListener("click", () => {
+    const root = document.documentElement;
+    root.dataset.theme = root.dataset.theme === "light" ? "dark" : "light";
+    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
+  });
+}
+
+wireStop();
+wireFlatten();
+wireLogin();
+wireTheme();

@@ -1,0 +1,89 @@
+"""Words for people: why trading is restricted, times of day, ages. Pure text, no HTML, no money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from app.clock import NS
+from app.engine.snapshot import GoalView, ReasonView
+
+NEW_YORK = ZoneInfo("America/New_York")  # the exchange's day as its traders say it
+
+# One phrase for each code of the trading state's reasons; it follows "HALTED because ...".
+PHRASES: Mapping[str, str] = {
+    "not_armed": "it was not armed",
+    "switch": "the switch was opened",
+    "halt": "entries were stopped by hand",
+    "flatten": "flatten and lock was ordered",
+    "maximum_loss": "the maximum loss limit is reached",
+    "difference": "the books and the venue differ",
+    "journal": "the journal cannot be written",
+    "silence_holds": "the board fell silent too often",
+    "daily_loss": "the daily loss limit is reached",
+    "loss_reducing": "a loss limit is nearly used up",
+    "session_closed": "the session is closed",
+    "start": "it has just started",
+    "reconnect": "the venue is being reconnected",
+    "link_silence": "the board is silent",
+    "stale_feed": "the prices are stale",
+    "clock": "the clock is not set",
+    "floor_unknown": "the maximum loss floor was never stated",
+    "account": "the account may not trade",
+    "unprotected": "a position had no working stop",
+    "both_filled": "both sides of an entry pair filled",
+    "unknown_order": "the fate of an order is unknown",
+}
+STATES: Mapping[str, str] = {"active": "Active", "reducing": "Reducing", "halted": "Halted"}
+GOALS: Mapping[str, str] = {"no_entries": "cancel every entry order", "flat": "close every position"}
+
+
+def phrase(code: str) -> str:
+    """Why, in words; an unknown code is shown as it is."""
+    return PHRASES.get(code, code.replace("_", " "))
+
+
+def because(reason: ReasonView) -> str:
+    """One reason as one sentence part: "the session is closed; ends at 17:00 Chicago"."""
+    detail = f" ({reason.detail})" if reason.detail else ""
+    ends = f"; ends {reason.ends.removeprefix('ends ')}" if reason.ends else ""
+    return phrase(reason.code) + detail + ends
+
+
+def sentence(state: str, reasons: Iterable[ReasonView]) -> str:
+    """The trading state with the reason that weighs most: "Halted because ..." or "Active"."""
+    first = next(iter(reasons), None)
+    name = STATES.get(state, state)
+    return f"{name} because {because(first)}" if first else name
+
+
+def pursuit(goal: GoalView) -> str:
+    """What is being pursued, "" when nothing is."""
+    if goal.goal not in GOALS:
+        return ""
+    doing = "working to " if goal.pending else "confirmed by the venue: "
+    return doing + GOALS[goal.goal] + (f" ({goal.detail})" if goal.detail else "")
+
+
+def time_of_day(utc_ns: int) -> str:
+    """ "09:30:15" in New York."""
+    return _local(utc_ns).strftime("%H:%M:%S")
+
+
+def day_and_time(utc_ns: int) -> str:
+    """ "Fri 20 Nov 09:30:15" in New York."""
+    return _local(utc_ns).strftime("%a %d %b %H:%M:%S")
+
+
+def _local(utc_ns: int) -> datetime:
+    return datetime.fromtimestamp(utc_ns // NS, UTC).astimezone(NEW_YORK)
+
+
+def age(age_ms: int) -> str:
+    """ "0.2 s", "12 s", "3 min"; an em dash before the first quote."""
+    if age_ms < 0:
+        return "—"
+    if age_ms < 10_000:
+        return f"{age_ms / 1000:.1f} s"
+    return f"{age_ms // 1000} s" if age_ms < 120_000 else f"{age_ms // 60_000} min"

@@ -1,0 +1,138 @@
+"""Chromium driven over its DevTools protocol: what the page's tests need, without a browser library."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+START_SECONDS = 30  # a cold browser on a busy machine
+CALL_SECONDS = 20
+POLL_SECONDS = 0.05
+MESSAGE_LIMIT = 32 * 2**20  # bytes: a full screenshot
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-sync",
+    "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
+    "--remote-debugging-port=0",
+)  # fmt: skip
+
+
+def chromium() -> str | None:
+    """The browser's path, None where none is installed."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Tab:
+    """One page. `requests` collects every URL it asked for."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket, self._count = socket, 0
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+
+    async def listen(self) -> None:
+        """Take messages until the browser closes."""
+        async for message in self._socket:
+            told = json.loads(message.data)
+            if "id" in told:
+                self._answers.pop(told["id"]).set_result(told)
+            elif told["method"] == "Network.requestWillBeSent":
+                self.requests.append(told["params"]["request"]["url"])
+            elif told["method"] == "Runtime.exceptionThrown":
+                self.errors.append(told["params"]["exceptionDetails"].get("text", ""))
+            elif told["method"] == "Log.entryAdded" and told["params"]["entry"]["level"] == "error":
+                self.errors.append(told["params"]["entry"]["text"])
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self._count += 1
+        answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": self._count, "method": method, "params": params})
+        async with asyncio.timeout(CALL_SECONDS):
+            told = await answer
+        assert "error" not in told, told
+        return dict(told["result"])
+
+    async def open(self, url: str) -> None:
+        await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete'")
+
+    async def size(self, width: int, height: int, *, mobile: bool = False) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
+
+    async def value(self, script: str) -> Any:
+        """The value of a JavaScript expression."""
+        told = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    async def until(self, script: str, seconds: float = CALL_SECONDS) -> None:
+        """Wait until the expression is true."""
+        async with asyncio.timeout(seconds):
+            while not await self.value(f"Boolean({script})"):
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def press(self, selector: str) -> None:
+        """Mouse down in the middle of an element."""
+        await self._mouse("mousePressed", selector)
+
+    async def release(self, selector: str) -> None:
+        await self._mouse("mouseReleased", selector)
+
+    async def _mouse(self, kind: str, selector: str) -> None:
+        middle = "(r => [r.x + r.width / 2, r.y + r.height / 2])"
+        x, y = await self.value(f"{middle}(document.querySelector({selector!r}).getBoundingClientRect())")
+        await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        told = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(told["data"]))
+
+
+@asynccontextmanager
+async def browser(profile: Path) -> AsyncIterator[Tab]:
+    """A fresh browser with one tab; ended and awaited at exit. `profile` is an empty folder."""
+    program = chromium()
+    assert program is not None
+    process = await asyncio.create_subprocess_exec(
+        program, *FLAGS, f"--user-data-dir={profile}", "about:blank",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port = await _port(profile)
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/json") as answer:
+            url = next(page["webSocketDebuggerUrl"] for page in await answer.json() if page["type"] == "page")
+            async with session.ws_connect(url, max_msg_size=MESSAGE_LIMIT) as socket:
+                tab = Tab(socket)
+                listening = asyncio.create_task(tab.listen(), name="devtools")
+                for domain in ("Page", "Network", "Runtime", "Log"):
+                    await tab.call(f"{domain}.enable")
+                try:
+                    yield tab
+                finally:
+                    listening.cancel()
+                    await asyncio.gather(listening, return_exceptions=True)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _port(profile: Path) -> int:
+    """The port Chromium chose, from the file it writes when it listens."""
+    async with asyncio.timeout(START_SECONDS):
+        while not (file := profile / "DevToolsActivePort").exists() or not file.read_text().strip():
+            await asyncio.sleep(POLL_SECONDS)
+    return int(file.read_text().splitlines()[0])
