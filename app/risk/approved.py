@@ -22,8 +22,7 @@ class Approved:
 
     `epoch` is the halt epoch at approval, `expires_mono_ns` the end of its life (500 ms), `max_quote_age_ns`
     the oldest quote (monotonic age of `order.contract`'s quote) it may still leave on; 0 = no quote needed.
-    `exposing` is False for what can only take exposure away: those skip the journal and the halt, never the
-    expiry.
+    `exposing` is False for what can only take exposure away: it skips journal and halt, never the expiry.
     """
 
     __slots__ = ("action", "body", "epoch", "expires_mono_ns", "exposing", "max_quote_age_ns", "order")
@@ -62,8 +61,8 @@ class Approved:
     def __setattr__(self, name: str, value: Any) -> None:
         raise Ours(f"an approval is frozen: {name}")
 
-    def withheld(self, mono_ns: int, epoch: int, quote_age_ns: int | None) -> str: """Why it may no longer
-    leave, "" when it may. Pure; called inside the write, with no await before the bytes."""
+    def withheld(self, mono_ns: int, epoch: int, quote_age_ns: int | None) -> str:
+        """Why it may no longer leave, "" when it may. Called inside the write, no await before the bytes."""
         if mono_ns > self.expires_mono_ns:
             return "approval expired"  # a late exit too: the position it was meant for may be gone
         if not self.exposing:

@@ -1,7 +1,7 @@
 """Trading state: computed, never set. It is the most restrictive of the open reasons.
 
-Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that
-ends it closes that reason, so that page, CLI and journal always show *why*.
+Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that ends
+it closes that reason, so that page, CLI and journal always show *why*.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
-class TradingState(IntEnum): """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED:
-the same, and a goal is pursued."""
+class TradingState(IntEnum):
+    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: a goal is pursued too."""
 
     ACTIVE = 0
     REDUCING = 1
@@ -63,7 +63,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why trading is restricted. `scope` is "*" or an account id; `until_ns` is market time for TIME reasons, else 0."""
+    """Why trading is restricted. `scope` is "*" or an account id; `until_ns` (market time) ends a TIME reason."""
 
     code: Code
     kind: Kind
@@ -81,7 +81,7 @@ class Reason:
 
 
 class Reasons:
-    """The open reasons, at most one of each code and scope. Opening again keeps the first `since_ns` and the stronger goal."""
+    """The open reasons, at most one of each code and scope: the strongest opened so far."""
 
     def __init__(self, reasons: Iterable[Reason] = ()) -> None:
         self._open = {reason.key: reason for reason in reasons}
@@ -89,7 +89,11 @@ class Reasons:
     def open(self, reason: Reason) -> bool:
         """Open it; False when the same reason with the same goal, state and end was open already."""
         old = self._open.get(reason.key)
-        if old is not None and (old.goal, old.state, old.until_ns) >= (reason.goal, reason.state, reason.until_ns):
+        if old is not None and (old.goal, old.state, old.until_ns) >= (
+            reason.goal,
+            reason.state,
+            reason.until_ns,
+        ):
             return False
         self._open[reason.key] = reason
         return True
