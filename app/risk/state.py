@@ -1,18 +1,18 @@
 """Trading state: computed, never set. It is the most restrictive of the open reasons.
 
-Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that ends
-it closes that reason, so that page, CLI and journal always show *why*.
+Pure. The engine owns one `Reasons`; everything that stops trading opens a reason here and everything that
+ends it closes that reason, so that page, CLI and journal always show *why*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 
 class TradingState(IntEnum):
-    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: a goal is pursued too."""
+    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: and a goal is pursued."""
 
     ACTIVE = 0
     REDUCING = 1
@@ -63,7 +63,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why trading is restricted. `scope` is "*" or an account id; `until_ns` (market time) ends a TIME reason."""
+    """Why trading is restricted. `scope` is "*" or an account id; `until_ns` (market time) ends TIME ones."""
 
     code: Code
     kind: Kind
@@ -81,21 +81,21 @@ class Reason:
 
 
 class Reasons:
-    """The open reasons, at most one of each code and scope: the strongest opened so far."""
+    """The open reasons, at most one of each code and scope. Opening one again can only make it stronger."""
 
     def __init__(self, reasons: Iterable[Reason] = ()) -> None:
         self._open = {reason.key: reason for reason in reasons}
 
     def open(self, reason: Reason) -> bool:
-        """Open it; False when the same reason with the same goal, state and end was open already."""
+        """Open it, or make the open one as strong in every respect; False when that changed nothing.
+
+        `since_ns` stays the first; the newest detail that strengthened it is told.
+        """
         old = self._open.get(reason.key)
-        if old is not None and (old.goal, old.state, old.until_ns) >= (
-            reason.goal,
-            reason.state,
-            reason.until_ns,
-        ):
+        merged = reason if old is None else _stronger(old, reason)
+        if merged == old:
             return False
-        self._open[reason.key] = reason
+        self._open[reason.key] = merged
         return True
 
     def close(self, code: Code, scope: str = "*") -> Reason | None:
@@ -119,3 +119,13 @@ class Reasons:
 
     def goal(self, scope: str) -> Goal:
         return max((r.goal for r in self.of(scope)), default=Goal.NONE)
+
+
+def _stronger(old: Reason, new: Reason) -> Reason:
+    """`old` raised to whatever of `new` is stricter; `old` itself when nothing is."""
+    kind = Kind.PERSON if Kind.PERSON in (old.kind, new.kind) else new.kind
+    state, goal = max(old.state, new.state), max(old.goal, new.goal)
+    until_ns = max(old.until_ns, new.until_ns)
+    if (kind, state, goal, until_ns) == (old.kind, old.state, old.goal, old.until_ns):
+        return old
+    return replace(new, kind=kind, state=state, goal=goal, until_ns=until_ns, since_ns=old.since_ns)
