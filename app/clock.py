@@ -2,12 +2,16 @@
 
 Two kinds of time, never mixed:
 
-- *market time*, `utc_ns()`: integer UTC nanoseconds. Sessions, bars, tags, trade dates. With `clock = "simulator"` it
+- *market time*, `utc_ns()`: integer UTC nanoseconds. Sessions, bars, tags, trade dates. With `clock =
+"simulator"` it
   follows the simulator's clock, in a replay it is virtual.
-- *monotonic time*, `mono_ns()`: integer nanoseconds that only grow. Every safety timer, age, time-out and rate window.
-  The board has no battery-backed clock and wakes up in the past; nothing that protects money may depend on the wall clock.
+- *monotonic time*, `mono_ns()`: integer nanoseconds that only grow. Every safety timer, age, time-out and
+rate window.
+  The board has no battery-backed clock and wakes up in the past; nothing that protects money may depend on
+  the wall clock.
 
-`wall_ns()` is the machine's own wall clock (tokens, file dates); it equals market time except under a simulator.
+`wall_ns()` is the machine's own wall clock (tokens, file dates); it equals market time except under a
+simulator.
 """
 
 from __future__ import annotations
@@ -67,7 +71,9 @@ class _Retimed:
 
     __slots__ = ("args", "call", "clock", "handle", "utc_ns")
 
-    def __init__(self, clock: FollowingClock, utc_ns: int, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(
+        self, clock: FollowingClock, utc_ns: int, call: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
         self.clock, self.utc_ns, self.call, self.args = clock, utc_ns, call, args
         self.handle: Timer | None = None
 
@@ -75,7 +81,7 @@ class _Retimed:
         if self.handle is not None:
             self.handle.cancel()
         real = max(0, self.utc_ns - self.clock.utc_ns()) // self.clock.rate
-        self.handle = SystemClock.call_later(self.clock, real, self.fire)  # type: ignore[arg-type]
+        self.handle = SystemClock.call_later(self.clock, real, self.fire)
 
     def fire(self) -> None:
         if self.clock.utc_ns() < self.utc_ns:

@@ -11,13 +11,15 @@
         |-- SettingsError       a setting is unknown, of the wrong type or out of bounds
         `-- LoginRefused        the venue knows us and says no
 
-Errors carry fields, not formatted prose; `str(error)` is one line fit for the owner's eyes and never holds a secret.
-Exit codes of the command line follow the tree: Refused 3, SettingsError 2, everything else 1.
+Errors carry fields, not formatted prose; `str(error)` is one line fit for the owner's eyes and never holds a
+secret. Exit codes of the command line follow the tree: Refused 3, SettingsError 2, everything else 1.
 """
 
 from __future__ import annotations
 
-PEER_TEXT_LIMIT = 200  # characters of a peer's text kept in a message: enough to recognise, too few to flood a log
+PEER_TEXT_LIMIT = (
+    200  # characters of a peer's text kept in a message: enough to recognise, too few to flood a log
+)
 
 
 def clean(text: object, limit: int = PEER_TEXT_LIMIT) -> str:
@@ -90,7 +92,7 @@ class Refused(PlimsollError):
 
 
 class SettingsError(Refused):
-    """The setting `key` is unknown, of the wrong type or out of bounds; `problem` says what to write instead."""
+    """The setting `key` is unknown, of the wrong type or out of bounds; `problem` says what to write."""
 
     exit_code = 2
 

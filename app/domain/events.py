@@ -13,7 +13,9 @@ from app.domain.orders import OrderState, OrderType, Side
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """The venue's word on one order. `state` is never PENDING, SENT, UNKNOWN, WITHDRAWN or LOST (those are ours)."""
+    """The venue's word on one order. `state` is never PENDING, SENT, UNKNOWN, WITHDRAWN or LOST (those are
+    ours).
+    """
 
     venue_id: int
     account_id: int
@@ -36,7 +38,8 @@ class OrderReport:
 class Fill:
     """One execution of ours; `id` is the venue's and unique per account. Fees include commissions, >= 0.
 
-    `gross_micro` is the venue's own gross P&L of a closing execution, None on an opening one (0 is a real result).
+    `gross_micro` is the venue's own gross P&L of a closing execution, None on an opening one (0 is a real
+    result).
     """
 
     id: int
@@ -73,7 +76,9 @@ class AccountReport:
 
 
 class Outcome(StrEnum):
-    """How a request to the venue ended. AMBIGUOUS = time-out, 5xx, 429 after sending, dropped link, unreadable answer."""
+    """How a request to the venue ended. AMBIGUOUS = time-out, 5xx, 429 after sending, dropped link,
+    unreadable answer.
+    """
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -94,8 +99,9 @@ class Request(StrEnum):
 class Reply:
     """The answer to one request.
 
-    `ref` is the order's tag (place, modify, cancel) or the contract (close); `reason` is the venue's or our text;
-    `venue_id` is the new order's id after an accepted place (and after a refused one when the venue gave one).
+    `ref` is the order's tag (place, modify, cancel) or the contract (close); `reason` is the venue's or our
+    text; `venue_id` is the new order's id after an accepted place (and after a refused one when the venue
+    gave one).
     """
 
     request: Request
@@ -107,7 +113,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class OpenSnapshot:
-    """One quick complete read of what is open *now*: working orders and positions, nothing else (two requests).
+    """One quick complete read of what is open *now*: working orders and positions, nothing else (two
+    requests).
 
     The halt lives on these: they fit the reserved part of the rate budget. Suspended legs are not in it.
     """
@@ -121,10 +128,12 @@ class OpenSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """One *complete* read of an account: every list was received whole, or the read failed and there is no snapshot.
+    """One *complete* read of an account: every list was received whole, or the read failed and there is no
+    snapshot.
 
-    `orders` are all orders of the trading day in any state, bracket legs included; `fills` all executions since
-    `fills_since_ns`. `begun_mono_ns` is when the first request was sent: anything heard later is newer than the read.
+    `orders` are all orders of the trading day in any state, bracket legs included; `fills` all executions
+    since `fills_since_ns`. `begun_mono_ns` is when the first request was sent: anything heard later is newer
+    than the read.
     """
 
     account: AccountReport

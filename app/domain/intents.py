@@ -1,6 +1,8 @@
-"""What somebody wants: the only language in which strategies, the page, the CLI and webhooks talk to the engine.
+"""What somebody wants: the only language in which strategies, the page, the CLI and webhooks talk to the
+engine.
 
-An Intent is a wish, not an order: the gate turns it into an order or refuses it. Prices in ticks, sizes in contracts.
+An Intent is a wish, not an order: the gate turns it into an order or refuses it. Prices in ticks, sizes in
+contracts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from app.domain.orders import Bracket, OrderType, Role, Side
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place one order. `ref` is the wisher's own name for it (unique per strategy and trading day), `oco` a group."""
+    """Place one order. `ref` is the wisher's own name for it (unique per strategy and trading day), `oco` a
+    group.
+    """
 
     strategy: str
     contract: str

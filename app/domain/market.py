@@ -1,4 +1,6 @@
-"""Market data as the desk sees it: quotes, trades, bars. Prices are integer ticks of the instrument, times UTC ns."""
+"""Market data as the desk sees it: quotes, trades, bars. Prices are integer ticks of the instrument, times
+UTC ns.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ MINUTE_NS = 60_000_000_000
 class Quote:
     """The merged top of book of one contract. None = the venue has not said.
 
-    `utc_ns` is the venue's stamp of the last change, `recv_mono_ns` our monotonic time of receipt: ages for safety
-    are counted from the latter.
+    `utc_ns` is the venue's stamp of the last change, `recv_mono_ns` our monotonic time of receipt: ages for
+    safety are counted from the latter.
     """
 
     contract: str

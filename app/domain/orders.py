@@ -1,7 +1,8 @@
 """Orders: what they are, and the one table of how their state may change.
 
-The table is ours, not the venue's: it adds what the venue cannot see (not sent yet, sent without an answer, lost).
-`python -m app.domain.orders` prints the diagram of the table for the README; a test holds the two equal.
+The table is ours, not the venue's: it adds what the venue cannot see (not sent yet, sent without an answer,
+lost). `python -m app.domain.orders` prints the diagram of the table for the README; a test holds the two
+equal.
 """
 
 from __future__ import annotations
@@ -109,13 +110,11 @@ TRANSITIONS: dict[OrderState, dict[OrderEvent, OrderState]] = {
     _S.REJECTED: {},
     _S.WITHDRAWN: {},
 }
-TERMINAL = frozenset(
-    {_S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.REJECTED, _S.WITHDRAWN, _S.LOST}
-)
+TERMINAL = frozenset({_S.FILLED, _S.CANCELLED, _S.EXPIRED, _S.REJECTED, _S.WITHDRAWN, _S.LOST})
 
 
 def next_state(state: OrderState, event: OrderEvent) -> OrderState:
-    """The state after `event`. Raises IllegalTransition and changes nothing when the table has no such row."""
+    """The state after `event`. Raises IllegalTransition and changes nothing if the table has no such row."""
     try:
         return TRANSITIONS[state][event]
     except KeyError:
@@ -134,8 +133,8 @@ class Bracket:
 class Order:
     """One order of the account, ours or the owner's. Mutable: only `app.engine` changes one.
 
-    `tag` is ours for ever (the venue's customTag; `venue:<id>` for orders that carry no tag), `venue_id` is 0 until the
-    venue has told it. `filled` counts contracts. `strategy` is "manual" for orders without our tag.
+    `tag` is ours for ever (the venue's customTag; `venue:<id>` for orders that carry no tag), `venue_id` is 0
+    until the venue has told it. `filled` counts contracts. `strategy` is "manual" for orders without our tag.
     """
 
     tag: str

@@ -1,7 +1,7 @@
 """Scaled integers: money in micro-units, prices in ticks, and the exact text forms of both.
 
-Nothing here knows an instrument or a venue. Arithmetic that multiplies two scaled integers goes through `muldiv`
-(128 bit, half to even), so that the compiled and the pure twin raise the same OverflowError.
+Nothing here knows an instrument or a venue. Arithmetic that multiplies two scaled integers goes through
+`muldiv` (128 bit, half to even), so that the compiled and the pure twin raise the same OverflowError.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Commands by a person: one table for the page, the unix socket and the board. No transport lives here.
 
-Every command is answered at once with a plain dict (JSON-able) and is audited. `rearm` is possible only where the
-caller says so (`ALLOWED`): the CLI on this machine, never the LAN.
+Every command is answered at once with a plain dict (JSON-able) and is audited. `rearm` is possible only where
+the caller says so (`ALLOWED`): the CLI on this machine, never the LAN.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 
 
 class Commands:
-    """Executes commands on the engine. `channel` is a key of `ALLOWED`, `by` names the person for the audit."""
+    """Executes commands on the engine. `channel` is a key of `ALLOWED`, `by` names the person."""
 
     def __init__(self, engine: Controls) -> None:
         self._engine = engine

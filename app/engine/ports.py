@@ -1,7 +1,9 @@
-"""The Protocols through which the engine meets the world. Adapters implement them and meet only in `app.compose`.
+"""The Protocols through which the engine meets the world. Adapters implement them and meet only in
+`app.compose`.
 
-The engine is synchronous: every call returns at once and nothing here is awaited. Answers come back as calls of the
-`Sink`, on the loop that owns the engine. That makes one engine serve the live desk, the replay and the simulation tests.
+The engine is synchronous: every call returns at once and nothing here is awaited. Answers come back as calls
+of the `Sink`, on the loop that owns the engine. That makes one engine serve the live desk, the replay and the
+simulation tests.
 """
 
 from __future__ import annotations
@@ -9,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from app.domain.events import AccountReport, AccountSnapshot, Fill, OpenSnapshot, OrderReport, PositionReport, Reply
+from app.domain.events import (
+    AccountReport,
+    AccountSnapshot,
+    Fill,
+    OpenSnapshot,
+    OrderReport,
+    PositionReport,
+    Reply,
+)
 from app.domain.intents import Intent
 from app.domain.market import Bar, MarketTrade, Quote
 from app.domain.orders import Order
@@ -20,7 +30,9 @@ __all__ = ["Action", "Approved", "Journal", "Panel", "Reader", "Sink", "Strategy
 
 
 class Sink(Protocol):
-    """What a venue adapter may tell the engine. Calls never raise for bad data: the adapter decoded it already."""
+    """What a venue adapter may tell the engine. Calls never raise for bad data: the adapter decoded it
+    already.
+    """
 
     def on_quote(self, quote: Quote, received_mono_ns: int) -> None: ...
     def on_market_trade(self, trade: MarketTrade) -> None: ...
@@ -29,7 +41,7 @@ class Sink(Protocol):
     def on_position(self, report: PositionReport) -> None: ...
     def on_account(self, report: AccountReport) -> None: ...
     def on_reply(self, reply: Reply) -> None:
-        """The answer to one request. AMBIGUOUS is told only after the connection that carried it is closed."""
+        """The answer to one request. AMBIGUOUS comes only after the connection that carried it is closed."""
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None: ...
     def on_open(self, snapshot: OpenSnapshot) -> None: ...
@@ -41,13 +53,17 @@ class Sink(Protocol):
 
     def on_bars_failed(self, contract: str, reason: str) -> None: ...
     def on_link(self, up: bool, reason: str) -> None:
-        """Both hubs are up and subscribed (True), or one was lost (False). After True the engine re-reads REST."""
+        """Both hubs are up and subscribed (True), or one was lost (False). After True the engine re-reads
+        REST.
+        """
 
     def on_sent(self, approved: Approved) -> None:
         """The bytes were handed to the transport."""
 
     def may_send(self, approved: Approved) -> str:
-        """The last check, inside the write, no await before the bytes: "" = go, else why not (reply WITHDRAWN)."""
+        """The last check, inside the write, no await before the bytes: "" = go, else why not (reply
+        WITHDRAWN).
+        """
 
     def on_called(self, record: Record) -> None:
         """A `VenueCalled` for the journal."""
@@ -59,7 +75,9 @@ class Venue(Protocol):
     def encode_place(self, order: Order) -> bytes:
         """The place body of `order`. Raises Refused for what the venue cannot express."""
 
-    def encode_modify(self, order: Order, limit_ticks: int | None, stop_ticks: int | None, size: int | None) -> bytes:
+    def encode_modify(
+        self, order: Order, limit_ticks: int | None, stop_ticks: int | None, size: int | None
+    ) -> bytes:
         """The modify body of a working order; None = unchanged."""
 
     def submit(self, approved: Approved) -> None:
@@ -69,7 +87,7 @@ class Venue(Protocol):
         """Ask to cancel. Idempotent; uses the reserved budget and the warm connection."""
 
     def close(self, contract: str) -> None:
-        """Ask the venue to close the whole position; it computes the size. Reserved budget, warm connection."""
+        """Close the whole position; it computes the size. Reserved budget, warm connection."""
 
     def read(self, since_ns: int) -> None:
         """Begin one complete read; fills since `since_ns`. Ends in `on_snapshot` or `on_read_failed`."""
@@ -87,15 +105,19 @@ class Venue(Protocol):
 class Journal(Protocol):
     """Durable memory. `append` copies the records before it returns."""
 
-    def append(self, records: Sequence[Record], then: Callable[[Exception | None], None] | None = None) -> None:
-        """Write; with `then`, call it on the loop after the commit is on disk (None) or has failed (the error).
+    def append(
+        self, records: Sequence[Record], then: Callable[[Exception | None], None] | None = None
+    ) -> None:
+        """Write; with `then`, call it on the loop after the commit is on disk (None) or has failed (the
+        error).
 
-        Records without `then` are written in the same order, soon, and nobody waits. Many appends share one commit.
+        Records without `then` are written in the same order, soon, and nobody waits. Many appends share one
+        commit.
         """
 
     @property
     def failed(self) -> str:
-        """"" while the journal can be written, else why not. Trading is closed on anything else."""
+        """ "" while the journal can be written, else why not. Trading is closed on anything else."""
 
 
 class Panel(Protocol):
@@ -106,7 +128,9 @@ class Panel(Protocol):
     """
 
     def show(self, snapshot: Any) -> None:
-        """Show the state of an `app.engine.snapshot.Snapshot`; called at most 10 times a second, never blocks."""
+        """Show the state of an `app.engine.snapshot.Snapshot`; called at most 10 times a second, never
+        blocks.
+        """
 
     def heartbeat(self, mono_ns: int) -> None:
         """The work loop turns; called every 50 ms by the engine's own timer."""

@@ -1,4 +1,5 @@
-"""What the engine tells the journal: one small type a fact. The store maps each to SQL; the engine knows no SQL.
+"""What the engine tells the journal: one small type a fact. The store maps each to SQL; the engine knows no
+SQL.
 
 A record may hold live objects (an `Order`): `Journal.append` copies what it needs before it returns.
 """
@@ -25,7 +26,9 @@ class OrderChanged:
 
 @dataclass(frozen=True, slots=True)
 class FillBooked:
-    """An execution was booked once, under `tag` and `strategy`, on `trade_date`. Unique by (account, fill id)."""
+    """An execution was booked once, under `tag` and `strategy`, on `trade_date`. Unique by (account, fill
+    id).
+    """
 
     fill: Fill
     tag: str
@@ -72,7 +75,7 @@ class ReasonClosed:
 
 @dataclass(frozen=True, slots=True)
 class ArmedChanged:
-    """The durable latch: `armed` False until a person re-arms. Written on every arm and every PERSON reason."""
+    """The durable latch: `armed` False until a person re-arms. Set on every arm and every PERSON reason."""
 
     armed: bool
     by: str
@@ -188,7 +191,9 @@ Record = (
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """What the journal knows of the latch. `armed` is True only if the last word on disk is a person's re-arm."""
+    """What the journal knows of the latch. `armed` is True only if the last word on disk is a person's re-
+    arm.
+    """
 
     armed: bool
     reasons: tuple[Reason, ...] = ()  # open PERSON and TIME reasons
@@ -200,7 +205,9 @@ class Recovered:
 
     latch: Latch | None = None
     orders: tuple[Order, ...] = ()  # every order that is not terminal, and all of the last 5 trading days
-    fills: tuple[FillBooked, ...] = ()  # from the last moment every position was flat, at least the last 5 trading days
+    fills: tuple[
+        FillBooked, ...
+    ] = ()  # from the last moment every position was flat, at least the last 5 trading days
     end_of_days: tuple[EndOfDay, ...] = ()
     goals: tuple[GoalChanged, ...] = ()  # not done
     tags_reserved: int = 0

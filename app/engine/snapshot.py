@@ -1,6 +1,7 @@
 """The engine as others may see it: frozen values, exact decimal texts, ready for JSON. No behaviour.
 
-Page, CLI, lights and health all read this one picture. Money is decimal text in USD, prices decimal text, times UTC ns.
+Page, CLI, lights and health all read this one picture. Money is decimal text in USD, prices decimal text,
+times UTC ns.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class ReasonView:
 
 @dataclass(frozen=True, slots=True)
 class GoalView:
-    """The halt goal being pursued. `pending` True until the venue confirmed it; `detail` says what it waits for."""
+    """The halt goal being pursued. `pending` True until the venue confirmed it; `detail` says what it waits
+    for.
+    """
 
     goal: str
     pending: bool
@@ -52,7 +55,9 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class TodayView:
-    """The trading day's P&L: gross and fees of today's fills, unrealised at the pessimistic side of the quote."""
+    """The trading day's P&L: gross and fees of today's fills, unrealised at the pessimistic side of the
+    quote.
+    """
 
     trade_date: str
     gross: str

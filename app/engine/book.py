@@ -1,0 +1,140 @@
+"""What the engine knows of one account: orders, fills, positions, quotes, balance. State and look-ups, no
+decisions.
+
+Only the engine's other parts change it. Positions come in two voices that reconciliation compares: the sum of
+our booked fills (`ledger`) and the venue's own word (`venue_net`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.domain.events import AccountReport, OrderReport
+from app.domain.ledger import Ledger
+from app.domain.market import Quote
+from app.domain.orders import Order, OrderState, OrderType, Role, Side
+from app.domain.tags import parse
+
+MANUAL = "manual"  # strategy of every order and fill that carries no tag of ours
+
+_ROLE_OF_LEG = {"SL": Role.STOP, "TP": Role.TARGET}
+
+
+class Book:
+    """Orders by tag and by venue id, the ledger, the last word on account, positions and quotes."""
+
+    def __init__(self, account_id: int, tag_prefix: str) -> None:
+        self.account_id = account_id
+        self.tag_prefix = tag_prefix
+        self.orders: dict[str, Order] = {}
+        self.by_id: dict[int, Order] = {}
+        self.live: dict[str, Order] = {}
+        self.ledger = Ledger()
+        self.account: AccountReport | None = None
+        self.venue_net: dict[str, int] = {}
+        self.venue_listed: frozenset[int] = frozenset()  # order ids of the last complete read
+        self.quotes: dict[str, Quote] = {}
+        self.synced = False  # the last complete read agreed with the ledger and nothing was lost since
+        self.read_once = False  # at least one complete read since the process started
+        self.heard = 0  # account events so far; a read during which it grew proves nothing about the sum
+
+    def add(self, order: Order) -> Order:
+        """Keep `order`, indexed by tag, id and liveness."""
+        self.orders[order.tag] = order
+        self.index(order)
+        return order
+
+    def index(self, order: Order) -> None:
+        """Refresh the indexes after a change of state or id."""
+        if order.venue_id:
+            self.by_id[order.venue_id] = order
+        if order.state.live:
+            self.live[order.tag] = order
+        else:
+            self.live.pop(order.tag, None)
+
+    def find(self, report: OrderReport) -> Order | None:
+        """Our order for the venue's report: by id, else by tag (an id may be new, a tag is ours for ever)."""
+        return self.by_id.get(report.venue_id) or (self.orders.get(report.tag) if report.tag else None)
+
+    def net(self, contract: str) -> int:
+        """The position by our fills."""
+        return self.ledger.net(contract)
+
+    def positions(self) -> dict[str, int]:
+        """Contract -> net by our fills, open ones only."""
+        return {contract: self.ledger.net(contract) for contract in self.ledger.open_contracts()}
+
+    def exposed_contracts(self) -> list[str]:
+        """Contracts open by either voice: what a flatten must close."""
+        return sorted({*self.ledger.open_contracts(), *(c for c, net in self.venue_net.items() if net)})
+
+    def live_orders(self, contract: str | None = None) -> Iterator[Order]:
+        return (o for o in list(self.live.values()) if contract is None or o.contract == contract)
+
+    def in_flight(self) -> list[Order]:
+        """Orders the venue may have without our knowing the id."""
+        return [o for o in self.live.values() if o.state in (OrderState.SENT, OrderState.UNKNOWN)]
+
+    def siblings(self, order: Order) -> list[Order]:
+        """The other live orders of its OCO group."""
+        if not order.oco:
+            return []
+        return [o for o in self.live_orders() if o.oco == order.oco and o.tag != order.tag]
+
+    def protected(self, contract: str) -> bool:
+        """The venue has confirmed working stops, opposite to the position, for its whole size."""
+        net = self.net(contract)
+        if net == 0:
+            return True
+        return net_stopped(self.live_orders(contract), net) >= abs(net)
+
+    def adopt(self, report: OrderReport) -> Order:
+        """A new order of ours from the venue's word: a bracket leg, one the journal lost, or the owner's own
+        click.
+        """
+        tag = parse(report.tag, self.tag_prefix) if report.tag else None
+        parent = self.by_id.get(report.parent_id)
+        strategy = tag.strategy if tag else parent.strategy if parent else MANUAL
+        return self.add(
+            Order(
+                tag=report.tag or f"venue:{report.venue_id}",
+                strategy=strategy,
+                account_id=report.account_id,
+                contract=report.contract,
+                side=report.side,
+                size=report.size,
+                type=report.type,
+                role=self._role(report, tag.leg if tag else ""),
+                limit_ticks=report.limit_ticks,
+                stop_ticks=report.stop_ticks,
+                parent_tag=parent.tag if parent else "",
+                state=OrderState.SENT,
+                venue_id=report.venue_id,
+                created_ns=report.created_ns,
+            )
+        )
+
+    def _role(self, report: OrderReport, leg: str) -> Role:
+        if leg in _ROLE_OF_LEG:
+            return _ROLE_OF_LEG[leg]
+        reducing = self.net(report.contract) * report.side < 0 and report.size <= abs(
+            self.net(report.contract)
+        )
+        if report.parent_id or reducing:
+            return Role.STOP if report.type in (OrderType.STOP, OrderType.TRAILING_STOP) else Role.TARGET
+        return Role.ENTRY
+
+
+def net_stopped(orders: Iterator[Order], net: int) -> int:
+    """Contracts covered by working stops against a position of `net`."""
+    stops = (OrderType.STOP, OrderType.TRAILING_STOP)
+    against = Side.SELL if net > 0 else Side.BUY
+    return sum(
+        o.remaining
+        for o in orders
+        if o.state is OrderState.WORKING
+        and o.type in stops
+        and o.side is against
+        and o.stop_ticks is not None
+    )

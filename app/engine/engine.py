@@ -1,0 +1,623 @@
+"""The engine: the one owner of an account's trading state. Calls in, calls out; no asyncio, no files, no
+network.
+
+It is made of parts that each do one thing (see their modules); this file joins them and is what the world
+talks to:
+
+    venue, board, clock, person ─► Engine ─► trading   reasons, latch, epoch
+                                         ├► book      orders, fills, positions, quotes
+                                         ├► lifecycle, doubts, reads, reconcile    what the venue says
+                                         ├► money, day, protection                 what the limits say
+                                         ├► pursuit                                the halt, until confirmed
+                                         └► submission, runner                     what strategies want
+
+Every entry point ends with the trading state and the halt goal consistent, whatever it was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.clock import Clock, Timer
+from app.domain.calendar import TradingCalendar
+from app.domain.events import (
+    AccountReport,
+    AccountSnapshot,
+    Fill,
+    OpenSnapshot,
+    OrderReport,
+    Outcome,
+    PositionReport,
+    Reply,
+    Request,
+)
+from app.domain.intents import Close, Intent
+from app.domain.market import Bar, MarketTrade, Quote
+from app.domain.orders import Order, OrderState, OrderType, Role
+from app.domain.tags import TagMint, parse
+from app.engine import adjust, picture
+from app.engine.board import Board
+from app.engine.book import Book
+from app.engine.day import TradingDay
+from app.engine.doubts import Doubts
+from app.engine.events import EventLog
+from app.engine.latency import Stages
+from app.engine.lifecycle import Hooks, Lifecycle
+from app.engine.money import Money, next_day_ns
+from app.engine.ports import Action, Approved, Journal, Panel, Strategy, Venue
+from app.engine.protection import Protection
+from app.engine.pursuit import Acts, Pursuit
+from app.engine.reader import Reads
+from app.engine.reconcile import Baseline, differences, end_balances, total_net_micro
+from app.engine.records import Audited, Record, Recovered
+from app.engine.runner import Runner, View
+from app.engine.settings import HEARTBEAT_NS, ORPHAN_READ_NS, SHOW_NS, TICK_NS, EngineSettings
+from app.engine.snapshot import Snapshot
+from app.engine.submission import Submission
+from app.engine.trading import Trading
+from app.errors import Refused
+from app.risk.gate import Gate, GateView
+from app.risk.limits import Limits
+from app.risk.rules import AccountRules
+from app.risk.state import Code, Goal, Kind
+
+# Words in a refusal that mean the venue has stopped the account: trying again cannot help, so nothing tries.
+ACCOUNT_STOPPED = (
+    "daily loss",
+    "maximum loss",
+    "max position",
+    "violat",
+    "account is locked",
+    "account locked",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the engine is given by `compose`, the replay or a test."""
+
+    clock: Clock
+    calendar: TradingCalendar
+    journal: Journal
+    venue: Venue
+    panel: Panel
+    settings: EngineSettings
+    limits: Limits
+    rules: AccountRules | None
+    strategies: Sequence[Strategy]
+    recovered: Recovered
+    native: Mapping[str, str]
+
+
+class Engine:
+    """Implements `ports.Sink` for the venue and `commands.Controls` for people."""
+
+    def __init__(self, parts: Parts) -> None:
+        clock, journal, settings = parts.clock, parts.journal, parts.settings
+        self.parts, self.clock, self.journal, self.settings = parts, clock, journal, settings
+        self.log = EventLog(clock, journal, settings.account_id)
+        self.book = Book(settings.account_id, settings.tag_prefix)
+        scope = str(settings.account_id)
+        self.trading = Trading(clock, journal, self.log, scope, settings.resume, self._trading_changed)
+        self.stages = Stages(clock, journal)
+        hooks = Hooks(self._order_changed, self._filled, self._surfaced)
+        self.lifecycle = Lifecycle(clock, parts.calendar, journal, self.book, self.log, self.stages, hooks)
+        self.money = Money(
+            clock, parts.calendar, journal, self.book, self.trading, parts.limits, parts.rules, self.log
+        )
+        self.reads = Reads(clock, parts.calendar, parts.venue, self.book)
+        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
+        self.day = TradingDay(
+            clock, parts.calendar, self.book, self.trading, self.money, self.log, self.reads.now
+        )
+        self.protection = Protection(
+            clock, self.book, parts.limits.stop_deadline_ns, self.reads.now, self._unprotected
+        )
+        self.gate = Gate(parts.limits, parts.calendar, parts.venue.encode_place, parts.venue.encode_modify)
+        reserved = parts.recovered.tags_reserved
+        self.mint = TagMint(settings.tag_prefix, reserved + 1, reserved)
+        self.submission = Submission(
+            clock,
+            journal,
+            parts.venue,
+            self.book,
+            self.trading,
+            self.gate,
+            self.mint,
+            self.log,
+            self.stages,
+            self._fill_view,
+            self._refused,
+        )
+        self.pursuit = Pursuit(
+            clock,
+            parts.calendar,
+            journal,
+            parts.venue,
+            self.book,
+            self.lifecycle,
+            self.log,
+            Acts(self.submission.cancel, self._goal_confirmed),
+        )
+        self.board = Board(clock, self.trading, settings.link_flatten_after_ns)
+        self.runners: dict[str, Runner] = {}
+        self.contracts: dict[str, str] = {}
+        self.baseline: Baseline | None = None
+        self.link_up, self.link_detail = False, "not connected"
+        self._ticking: Timer | None = None
+        self._beating: Timer | None = None
+        self._shown_mono_ns = 0
+        self._read_found: list[str] = []
+
+    # -- start and stop
+
+    def begin(self, contracts: Mapping[str, str]) -> None:
+        """Take back the journal and start the timers. `contracts` maps symbols to the venue's active
+        contracts.
+
+        Trading starts closed: the hold START ends when the first complete read agrees.
+        """
+        self.contracts = dict(contracts)
+        self._restore(self.parts.recovered)
+        self.trading.hold(Code.START, "starting: orders, positions and trades not read yet")
+        self.submission.reserve_tags()
+        for strategy in self.parts.strategies:
+            self._begin_strategy(strategy)
+        self._tick()
+        self._beat()
+
+    def stop(self) -> None:
+        """Stop the timers. Orders stay: protective ones guard the position while nobody is here."""
+        for timer in (self._ticking, self._beating):
+            if timer is not None:
+                timer.cancel()
+
+    def _restore(self, recovered: Recovered) -> None:
+        self.trading.restore(recovered.latch)
+        for order in recovered.orders:
+            self.book.add(order)
+        for booked in recovered.fills:
+            self.book.ledger.book(booked.fill, booked.strategy, booked.trade_date)
+        self.money.restore(recovered.end_of_days)
+        self._forget_unsent()
+        last = self.money.last_known_day()
+        if last is not None:
+            session = self.parts.calendar.session(last)
+            self.reads.history_from_ns = session.close_ns if session is not None else 0
+        today_ns = self.parts.calendar.trading_day_start(self.clock.utc_ns())
+        self.gate.resume(sum(o.created_ns >= today_ns for o in recovered.orders), self.clock.utc_ns())
+
+    def _forget_unsent(self) -> None:
+        """An order that was pending or sent when the process died may be at the venue: only evidence can
+        tell.
+        """
+        for order in self.book.live_orders():
+            if order.state in (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN):
+                adjust.doubt(order, self.book, self.journal, self.clock.utc_ns())
+                self.doubts.add(order)
+
+    def _begin_strategy(self, strategy: Strategy) -> None:
+        contract = self.contracts.get(strategy.symbol)
+        if contract is None:
+            raise Refused(
+                "strategy.symbol", strategy.symbol, ", ".join(self.contracts) or "no contracts resolved"
+            )
+        runner = Runner(
+            self.clock,
+            self.parts.venue,
+            self.journal,
+            self.log,
+            self.settings.account_id,
+            strategy,
+            self._submit,
+        )
+        self.runners[strategy.name] = runner
+        view = View(self.clock, self.book, strategy.name, self.contracts)
+        runner.begin(contract, view, self.parts.recovered.strategy_states.get(strategy.name, ""))
+
+    # -- market data (Sink)
+
+    def on_quote(self, quote: Quote, received_mono_ns: int) -> None:
+        quote.recv_mono_ns = received_mono_ns
+        self.book.quotes[quote.contract] = quote
+        self.stages.mark_frame(received_mono_ns)
+        if self.book.ledger.net(quote.contract):
+            self.money.watch()
+        for runner in self.runners.values():
+            if runner.contract == quote.contract:
+                runner.on_quote(quote)
+        self.stages.mark_frame(0)
+
+    def on_market_trade(self, trade: MarketTrade) -> None:
+        for runner in self.runners.values():
+            if runner.contract == trade.contract:
+                runner.on_market_trade(trade)
+
+    def on_bars(self, contract: str, bars: Sequence[Bar]) -> None:
+        for runner in self.runners.values():
+            if runner.contract == contract:
+                runner.on_bars(bars)
+
+    def on_bars_failed(self, contract: str, reason: str) -> None:
+        for runner in self.runners.values():
+            if runner.contract == contract:
+                runner.on_bars_failed(reason)
+
+    # -- the account's own events (Sink)
+
+    def on_order(self, report: OrderReport) -> None:
+        if report.account_id == self.settings.account_id:
+            self.book.heard += 1
+            self.lifecycle.on_report(report)
+            self.pursuit.poke()
+
+    def on_fill(self, fill: Fill) -> None:
+        if fill.account_id != self.settings.account_id:
+            return
+        self.book.heard += 1
+        self.lifecycle.on_fill(fill)
+        if fill.id in self.lifecycle.orphans:
+            self.clock.call_later(ORPHAN_READ_NS, self._read_for_orphan, fill.id)
+        self.pursuit.poke()
+
+    def on_position(self, report: PositionReport) -> None:
+        if report.account_id == self.settings.account_id:
+            self.book.heard += 1
+            self.book.venue_net[report.contract] = report.net
+            self.pursuit.poke()
+
+    def on_account(self, report: AccountReport) -> None:
+        if report.account_id == self.settings.account_id:
+            self.book.heard += 1
+            self._take_account(report)
+            self.money.watch()
+
+    def on_reply(self, reply: Reply) -> None:
+        if reply.request is Request.PLACE:
+            self._placed(reply)
+        elif reply.request is Request.MODIFY:
+            self._modified(reply)
+        elif reply.request is Request.CLOSE:
+            self.pursuit.on_reply(reply.ref, reply)
+        # A cancel is confirmed by the order's own report or the next read, whatever was answered.
+
+    def on_sent(self, approved: Approved) -> None:
+        self.submission.on_sent(approved)
+
+    def may_send(self, approved: Approved) -> str:
+        return self.submission.may_send(approved)
+
+    def on_called(self, record: Record) -> None:
+        self.journal.append([record])
+
+    # -- reads and the link (Sink)
+
+    def on_link(self, up: bool, reason: str) -> None:
+        self.link_up, self.link_detail = up, reason
+        if up:
+            self.reads.now()
+            for runner in self.runners.values():
+                runner.link_up()
+            return
+        self.book.synced = False
+        for runner in self.runners.values():
+            runner.link_down()
+        self.trading.hold(Code.RECONNECT, f"link lost: {reason}")
+
+    def on_snapshot(self, snapshot: AccountSnapshot) -> None:
+        if snapshot.account.account_id != self.settings.account_id:
+            return
+        self._take_account(snapshot.account)
+        self._take_reports(snapshot.orders)
+        for fill in sorted(snapshot.fills, key=lambda f: (f.utc_ns, f.id)):
+            self.lifecycle.on_fill(fill)
+        self.lifecycle.adopt_orphans()
+        self.book.venue_net = {p.contract: p.net for p in snapshot.positions if p.net}
+        self.book.venue_listed = frozenset(report.venue_id for report in snapshot.orders)
+        self.book.read_once = True
+        day_start = self.parts.calendar.trading_day_start(self.clock.utc_ns())
+        self.money.day_known = self.money.day_known or snapshot.fills_since_ns <= day_start
+        self.doubts.on_snapshot(snapshot)
+        self._judge(snapshot)
+        self.pursuit.on_read(snapshot)
+        self.money.watch()
+        self._show()
+
+    def on_open(self, snapshot: OpenSnapshot) -> None:
+        if snapshot.account_id != self.settings.account_id:
+            return
+        self._take_reports(snapshot.orders)
+        self.book.venue_net = {p.contract: p.net for p in snapshot.positions if p.net}
+        listed = {report.venue_id for report in snapshot.orders}
+        if any(o.venue_id not in listed and o.state is OrderState.WORKING for o in self.book.live_orders()):
+            self.reads.now()  # ended while we were not told: the complete read says how
+        self.pursuit.on_read(snapshot)
+
+    def on_read_failed(self, account_id: int, reason: str) -> None:
+        self.link_detail = f"read failed: {reason}"
+        self.reads.on_failed()
+        self.doubts.on_read_failed()
+        self.pursuit.on_read_failed(reason)
+
+    # -- the board (Panel)
+
+    def trip(self, cause: str) -> None:
+        """The switch opened. Ahead of every queue: cancels and closes are on their way when this returns."""
+        self.trading.restrict(Code.SWITCH, Kind.PERSON, cause, goal=Goal.FLAT, by="switch")
+
+    def on_panel(self, fresh: bool, closed: bool) -> None:
+        """The board's session is fresh or silent, its contact closed or open."""
+        self.board.on_panel(fresh, closed)
+
+    # -- people (Controls)
+
+    def submit(self, intents: Sequence[Intent]) -> list[Order]:
+        """Intents that come from no strategy (page, CLI, webhook); their `strategy` says who."""
+        return self._submit(intents)
+
+    def halt(self, by: str, why: str) -> None:
+        """Stop entries until a person re-arms: NO_ENTRIES."""
+        self.trading.restrict(Code.HALT, Kind.PERSON, why or "halted by a person", by=by)
+
+    def flatten(self, by: str, why: str) -> None:
+        """FLAT, and halted until a person re-arms."""
+        self.trading.restrict(
+            Code.FLATTEN, Kind.PERSON, why or "flattened by a person", goal=Goal.FLAT, by=by
+        )
+
+    def rearm(self, by: str, why: str) -> None:
+        """End PERSON reasons and holds that are over. Raises Refused while anything about the account is not
+        known.
+        """
+        self._may_rearm()
+        self.trading.rearm(by, why)
+
+    def _may_rearm(self) -> None:
+        if self.journal.failed:
+            raise Refused("rearm.journal", self.journal.failed, "", "the journal must be writable")
+        if not self.board.closed:
+            raise Refused("rearm.switch", "open or silent", "", "close the switch first")
+        if self.trading.reasons.get(Code.DIFFERENCE) is not None:
+            raise Refused(
+                "rearm.difference", "; ".join(self._read_found), "", "explain it: accept-difference"
+            )
+        if not self.book.synced:
+            raise Refused("rearm.not_synced", self.link_detail, "", "wait for a clean read of the account")
+        if not self.pursuit.done and self.pursuit.goal is Goal.FLAT:
+            raise Refused("rearm.not_flat", self.pursuit.detail, "", "wait until the halt is confirmed")
+
+    def accept_difference(self, by: str, why: str) -> None:
+        """The owner explains a difference: take the venue's word as the new truth. Raises Refused without a
+        reason.
+        """
+        if not why:
+            raise Refused("accept_difference.reason", "", "", "say why, in words")
+        if not self._read_found:
+            raise Refused("accept_difference.none", "", "", "the last complete read agreed")
+        adjust.accept(self.book, self.journal, self.log, self.clock.utc_ns(), self.money.trade_date())
+        self.baseline = None
+        self.log.add("warning", "accept_difference", f"{by}: {why}")
+        self.reads.now()
+
+    def audit(self, by: str, command: str, detail: str, outcome: str) -> None:
+        self.journal.append([Audited(by, command, detail, outcome, self.clock.utc_ns())])
+
+    def snapshot(self) -> Snapshot:
+        """One consistent picture for page, CLI, lights and health."""
+        return picture.take(self)
+
+    @property
+    def found(self) -> list[str]:
+        """What the last complete read did not agree with."""
+        return list(self._read_found)
+
+    # -- inside
+
+    def _submit(self, intents: Sequence[Intent]) -> list[Order]:
+        for intent in intents:
+            if isinstance(intent, Close):
+                self.pursuit.close_contract(intent.contract, intent.strategy)
+        return self.submission.submit(intents)
+
+    def _fill_view(self, view: GateView) -> None:
+        self.money.fill_view(view)
+        view.unknown_orders += len(self.lifecycle.orphans)
+
+    def _refused(self, intent: Intent, rule: str, text: str) -> None:
+        runner = self.runners.get(intent.strategy)
+        if runner is not None:
+            runner.on_refused(intent, rule, text)
+
+    def _trading_changed(self) -> None:
+        self.pursuit.aim(self.trading.goal)
+        self._show()
+
+    def _goal_confirmed(self, goal: Goal) -> None:
+        self._release_holds()
+        self._show()
+
+    def _placed(self, reply: Reply) -> None:
+        order = self.book.orders.get(reply.ref)
+        if order is None:
+            return
+        if reply.outcome is Outcome.WITHDRAWN:
+            self.submission.withdraw(Action.PLACE, order, reply.reason)
+            return
+        self.lifecycle.on_placed(order, reply)
+        if reply.outcome is Outcome.AMBIGUOUS and order.state is OrderState.UNKNOWN:
+            self.log.add("alarm", "unknown_order", f"{order.tag}: {reply.reason}", order.strategy)
+            self.doubts.add(order)
+        if reply.outcome is Outcome.REJECTED:
+            self._rejected(order, reply.reason)
+        self.pursuit.poke()
+
+    def _rejected(self, order: Order, reason: str) -> None:
+        self.log.add("warning", "rejected", f"{order.tag}: {reason}", order.strategy)
+        if any(words in reason.lower() for words in ACCOUNT_STOPPED):
+            self.trading.restrict(Code.ACCOUNT, Kind.PERSON, f"the venue stopped the account: {reason}")
+
+    def _modified(self, reply: Reply) -> None:
+        self.submission.changed(reply.ref)
+        if reply.outcome is not Outcome.ACCEPTED:
+            self.log.add("warning", "modify", f"{reply.ref}: {reply.outcome} {reply.reason}".strip())
+            self.reads.now()  # the venue's own word on the order, never a second try
+
+    def _order_changed(self, order: Order, before: OrderState) -> None:
+        if order.filled and order.role is Role.ENTRY:
+            self._one_cancels_other(order)
+        stops = (OrderType.STOP, OrderType.TRAILING_STOP)
+        if order.state.terminal and order.type in stops and self.book.net(order.contract):
+            self.protection.watch(order.contract)
+        runner = self.runners.get(order.strategy)
+        if runner is not None:
+            runner.on_order(order)
+
+    def _filled(self, fill: Fill, order: Order) -> None:
+        if order.role is Role.ENTRY:
+            self._one_cancels_other(order)
+        if self.book.net(fill.contract):
+            self.protection.watch(fill.contract)
+        self.money.watch()
+        runner = self.runners.get(order.strategy)
+        if runner is not None:
+            runner.on_fill(fill, order)
+
+    def _one_cancels_other(self, order: Order) -> None:
+        """First fill cancels the other side; a fill of both means FLAT."""
+        if not order.oco:
+            return
+        for sibling in self.book.siblings(order):
+            if not sibling.cancel_requested:
+                self.submission.cancel(sibling, f"other side {order.tag} filled")
+        group = [o for o in self.book.orders.values() if o.oco == order.oco and o.filled]
+        if len(group) > 1:
+            self._go_flat(Code.BOTH_FILLED, f"both sides of {order.oco} filled")
+
+    def _surfaced(self, order: Order) -> None:
+        self.log.add(
+            "alarm", "surfaced", f"{order.tag} was given up as lost and exists: cancelling", order.strategy
+        )
+        if order.state.live:
+            self.submission.cancel(order, "surfaced after it was given up as lost")
+
+    def _unprotected(self, contract: str) -> None:
+        self._go_flat(Code.UNPROTECTED, f"{contract} has no working stop at the venue for its whole size")
+
+    def _go_flat(self, code: Code, detail: str) -> None:
+        until = next_day_ns(self.parts.calendar, self.clock.utc_ns())
+        self.trading.restrict(code, Kind.TIME, detail, goal=Goal.FLAT, until_ns=until)
+
+    def _take_account(self, report: AccountReport) -> None:
+        changed = report != self.book.account
+        self.book.account = report
+        if changed:
+            self.money.seen()
+        if not report.can_trade:
+            self.trading.hold(Code.ACCOUNT, "the venue says this account may not trade")
+        elif (reason := self.trading.reasons.get(Code.ACCOUNT)) and reason.kind is Kind.CONDITION:
+            self.trading.release(Code.ACCOUNT)
+
+    def _take_reports(self, reports: Sequence[OrderReport]) -> None:
+        for report in sorted(reports, key=lambda r: r.venue_id):
+            order = self.lifecycle.on_report(report)
+            self._skip_used_counter(order.tag)
+
+    def _skip_used_counter(self, tag: str) -> None:
+        """A tag of ours that the journal does not know (an older disk): never mint its counter again."""
+        used = parse(tag, self.settings.tag_prefix)
+        if used is not None and used.counter >= self.mint.next_counter:
+            self.mint.next_counter = used.counter + 1
+            self.mint.reserved_to = max(self.mint.reserved_to, used.counter)
+            self.submission.reserve_tags()
+
+    def _judge(self, snapshot: AccountSnapshot) -> None:
+        """Does the complete read agree with the book?"""
+        self.baseline = self.baseline or self._settled_baseline()
+        found = differences(self.book, snapshot, self.baseline)
+        proven = self.reads.on_snapshot(snapshot, found)
+        self._read_found = found
+        if not found:
+            self._agreed(snapshot)
+            return
+        self.book.synced = False
+        if proven:
+            self.trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(found))
+
+    def _settled_baseline(self) -> Baseline | None:
+        """The last settled balance, if every execution since then was read."""
+        last = max(self.money.end_of_days, default=None)
+        if last is None:
+            return None
+        before = sum(d.net_micro for d in self.book.ledger.days() if d.trade_date <= last)
+        return Baseline(self.money.end_of_days[last].balance_micro, before)
+
+    def _agreed(self, snapshot: AccountSnapshot) -> None:
+        self.book.synced = True
+        balance = snapshot.account.balance_micro
+        self.baseline = self.baseline or Baseline(balance, total_net_micro(self.book))
+        self._settle_past_days(balance)
+        self.trading.end(Code.DIFFERENCE, "a complete read that agrees")
+        for contract in self.book.positions():
+            self.protection.watch(contract)
+        self._release_holds()
+
+    def _settle_past_days(self, balance_micro: int) -> None:
+        rules, today = self.parts.rules, self.money.trade_date()
+        if rules is None or not self.money.day_known:
+            return
+        past = end_balances(self.book, balance_micro, today, self.money.end_of_days)
+        for day in sorted(past):
+            if day > rules.as_of:
+                self.money.settle(day, past[day])
+
+    def _release_holds(self) -> None:
+        """START and RECONNECT end once the account agrees and no entry is left at the venue."""
+        if self.book.synced and self.link_up and self.pursuit.done:
+            self.trading.release(Code.START)
+            self.trading.release(Code.RECONNECT)
+
+    def _read_for_orphan(self, fill_id: int) -> None:
+        if fill_id in self.lifecycle.orphans:
+            self.reads.now()
+
+    # -- timers
+
+    def _tick(self) -> None:
+        """Once a second: hours, limits, feed, journal, bars, picture."""
+        self._ticking = self.clock.call_later(TICK_NS, self._tick)
+        self.day.check()
+        self.money.watch()
+        self._check_feed()
+        if self.journal.failed:
+            self.trading.restrict(Code.JOURNAL, Kind.PERSON, self.journal.failed)
+        now = self.clock.utc_ns()
+        for runner in self.runners.values():
+            runner.close_bars(now)
+        self._show()
+
+    def _check_feed(self) -> None:
+        """A feed that says nothing in session hours closes trading; the next quote opens it."""
+        now, limit = self.clock.mono_ns(), self.settings.feed_silence_ns
+        silent = [
+            r.contract
+            for r in self.runners.values()
+            if (q := self.book.quotes.get(r.contract)) is None or now - q.recv_mono_ns > limit
+        ]
+        if silent and self.link_up and self.trading.reasons.get(Code.SESSION_CLOSED) is None:
+            if self.trading.reasons.get(Code.START) is None:
+                self.trading.hold(
+                    Code.STALE_FEED, f"no quote for {limit // 1_000_000_000} s: {', '.join(silent)}"
+                )
+        elif not silent:
+            self.trading.release(Code.STALE_FEED)
+
+    def _beat(self) -> None:
+        self._beating = self.clock.call_later(HEARTBEAT_NS, self._beat)
+        self.parts.panel.heartbeat(self.clock.mono_ns())
+
+    def _show(self) -> None:
+        now = self.clock.mono_ns()
+        if now - self._shown_mono_ns >= SHOW_NS:
+            self._shown_mono_ns = now
+            self.parts.panel.show(self.snapshot())

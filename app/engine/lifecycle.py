@@ -1,0 +1,215 @@
+"""What the venue says about orders and fills, applied to the book: each word at most once, in whatever order
+it comes.
+
+Hub events may precede the place reply, be duplicated, late or lost; a complete read repeats them all. So
+every report is an upsert by id or tag, terminal states never regress, and executions are keyed by the venue's
+fill id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.domain.calendar import TradingCalendar
+from app.domain.events import Fill, OrderReport, Outcome, Reply
+from app.domain.orders import TRANSITIONS, Order, OrderEvent, OrderState, OrderType, Role
+from app.engine.book import MANUAL, Book
+from app.engine.events import EventLog
+from app.engine.latency import Stages
+from app.engine.ports import Journal
+from app.engine.records import FillBooked, FillVoided, OrderChanged
+from app.engine.settings import ORPHANS_LIMIT
+
+_EVENT_OF: dict[OrderState, OrderEvent] = {
+    OrderState.WORKING: OrderEvent.WORK,
+    OrderState.SUSPENDED: OrderEvent.SUSPEND,
+    OrderState.FILLED: OrderEvent.FILL,
+    OrderState.CANCELLED: OrderEvent.CANCEL,
+    OrderState.EXPIRED: OrderEvent.EXPIRE,
+    OrderState.REJECTED: OrderEvent.REJECT,
+}
+
+
+@dataclass(slots=True)
+class Hooks:
+    """Who else wants to know. Called after the book is consistent."""
+
+    order_changed: Callable[[Order, OrderState], None]  # the order and its state before
+    filled: Callable[[Fill, Order], None]
+    surfaced: Callable[[Order], None]  # an order we had given up as LOST exists
+
+
+class Lifecycle:
+    """Applies reports, replies and fills. `orphans` are executions whose order is not known yet."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        calendar: TradingCalendar,
+        journal: Journal,
+        book: Book,
+        log: EventLog,
+        stages: Stages,
+        hooks: Hooks,
+    ) -> None:
+        self._clock, self._calendar, self._journal = clock, calendar, journal
+        self._book, self._log, self._stages, self._hooks = book, log, stages, hooks
+        self.orphans: dict[int, Fill] = {}
+        self.closing: dict[str, str] = {}  # contract -> strategy of a close call of ours under way
+
+    # -- orders
+
+    def on_report(self, report: OrderReport) -> Order:
+        """Upsert one order from the venue's word and return it."""
+        order = self._book.find(report) or self._adopt(report)
+        if not order.venue_id:
+            order.venue_id = report.venue_id
+            self._book.index(order)
+        if report.updated_ns >= order.updated_ns or order.state in (OrderState.SENT, OrderState.UNKNOWN):
+            self._copy(order, report)
+        self._move(order, report)
+        self._settle_orphans(order)
+        return order
+
+    def _adopt(self, report: OrderReport) -> Order:
+        order = self._book.adopt(report)
+        closer = self.closing.get(report.contract)
+        if closer is not None and not report.tag and self._book.net(report.contract) * report.side < 0:
+            order.strategy, order.role = closer, Role.EXIT
+        return order
+
+    def _copy(self, order: Order, report: OrderReport) -> None:
+        if report.limit_ticks is not None:
+            order.limit_ticks = report.limit_ticks
+        if report.stop_ticks is not None:
+            order.stop_ticks = report.stop_ticks
+        if not order.state.terminal:
+            order.size = report.size
+
+    def _move(self, order: Order, report: OrderReport) -> None:
+        before, filled = order.state, order.filled
+        order.filled = max(order.filled, report.filled)
+        event = _EVENT_OF[report.state]
+        if event is OrderEvent.WORK and order.filled > filled:
+            event = OrderEvent.PART
+        stale = order.state is OrderState.WORKING and event is OrderEvent.SUSPEND
+        if stale or event not in TRANSITIONS[order.state]:
+            return  # terminal states never regress, a leg that works is not suspended again
+        order.apply(event, max(report.updated_ns, order.updated_ns))
+        self._book.index(order)
+        if (
+            order.state is before
+            and order.filled == filled
+            and event is OrderEvent.WORK
+            and before is OrderState.WORKING
+        ):
+            self._journal.append([OrderChanged(order, "changed", order.updated_ns)])
+            return
+        self._journal.append([OrderChanged(order, event, order.updated_ns)])
+        if before is OrderState.LOST:
+            self._hooks.surfaced(order)
+        self._hooks.order_changed(order, before)
+
+    # -- replies to our own requests
+
+    def on_placed(self, order: Order, reply: Reply) -> None:
+        """The answer to a place: ACCEPTED and REJECTED are certain, AMBIGUOUS leaves the order UNKNOWN."""
+        self._stages.acknowledged(order.tag)
+        before = order.state
+        if reply.venue_id and not order.venue_id:
+            order.venue_id = reply.venue_id
+            self._book.index(order)
+        event = {
+            Outcome.ACCEPTED: OrderEvent.ACCEPT,
+            Outcome.REJECTED: OrderEvent.REJECT,
+            Outcome.AMBIGUOUS: OrderEvent.DOUBT,
+        }[reply.outcome]
+        if before not in (OrderState.PENDING, OrderState.SENT, OrderState.UNKNOWN):
+            self._settle_orphans(order)
+            return  # the hub was faster: its word stands
+        if before is OrderState.PENDING and event is not OrderEvent.DOUBT:
+            order.apply(OrderEvent.SEND, self._clock.utc_ns())
+        order.reason = reply.reason or order.reason
+        order.apply(event, order.updated_ns)
+        self._book.index(order)
+        self._journal.append([OrderChanged(order, event, self._clock.utc_ns())])
+        self._settle_orphans(order)
+        self._hooks.order_changed(order, before)
+
+    def lose(self, order: Order) -> None:
+        """Proven absent by complete reads."""
+        before = order.state
+        order.reason = "absent from the venue's complete reads"
+        order.apply(OrderEvent.LOSE, self._clock.utc_ns())
+        self._book.index(order)
+        self._journal.append([OrderChanged(order, OrderEvent.LOSE, order.updated_ns)])
+        self._log.add("warning", "lost", f"{order.tag} never reached the venue", order.strategy)
+        self._hooks.order_changed(order, before)
+
+    # -- fills
+
+    def on_fill(self, fill: Fill) -> bool:
+        """Book one execution once. False when it was known, or must wait for its order."""
+        if fill.voided:
+            return self._void(fill)
+        if self._book.ledger.has(fill.id):
+            return False
+        order = self._book.by_id.get(fill.order_id)
+        if order is None:
+            self._keep_orphan(fill)
+            return False
+        self.orphans.pop(fill.id, None)
+        return self._book_fill(fill, order)
+
+    def adopt_orphans(self) -> None:
+        """After a complete read: executions whose order the venue does not list are the owner's own."""
+        for fill in sorted(self.orphans.values(), key=lambda f: (f.utc_ns, f.id)):
+            del self.orphans[fill.id]
+            self._book_fill(fill, self._stranger(fill))
+
+    def _stranger(self, fill: Fill) -> Order:
+        from_close = self.closing.get(fill.contract)
+        closes = from_close is not None and self._book.net(fill.contract) * fill.side < 0
+        return Order(
+            tag=f"venue:{fill.order_id}",
+            strategy=from_close if closes and from_close else MANUAL,
+            account_id=fill.account_id,
+            contract=fill.contract,
+            side=fill.side,
+            size=fill.size,
+            type=OrderType.MARKET,
+            state=OrderState.FILLED,
+            venue_id=fill.order_id,
+            filled=fill.size,
+            created_ns=fill.utc_ns,
+            updated_ns=fill.utc_ns,
+        )
+
+    def _keep_orphan(self, fill: Fill) -> None:
+        if len(self.orphans) < ORPHANS_LIMIT:
+            self.orphans[fill.id] = fill
+
+    def _settle_orphans(self, order: Order) -> None:
+        if not self.orphans or not order.venue_id:
+            return
+        for fill in [f for f in self.orphans.values() if f.order_id == order.venue_id]:
+            del self.orphans[fill.id]
+            self._book_fill(fill, order)
+
+    def _book_fill(self, fill: Fill, order: Order) -> bool:
+        day = self._calendar.trade_date(fill.utc_ns)
+        if not self._book.ledger.book(fill, order.strategy, day):
+            return False
+        self._journal.append([FillBooked(fill, order.tag, order.strategy, day)])
+        self._hooks.filled(fill, order)
+        return True
+
+    def _void(self, fill: Fill) -> bool:
+        self.orphans.pop(fill.id, None)
+        if not self._book.ledger.void(fill.id):
+            return False
+        self._journal.append([FillVoided(fill.account_id, fill.id, self._clock.utc_ns())])
+        self._log.add("alarm", "voided", f"the venue took execution {fill.id} back")
+        return True

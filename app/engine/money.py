@@ -1,0 +1,177 @@
+"""The one P&L, live: the day, the equity and the floor that gate, watch, page and journal all read.
+
+The loss limits are watched here on every quote of an open position, every fill, every account event and every
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from app.clock import Clock
+from app.domain.calendar import TradingCalendar
+from app.domain.instruments import Instrument, by_contract
+from app.domain.pnl import DayPnl, day_pnl
+from app.domain.units import cents
+from app.engine.book import Book
+from app.engine.events import EventLog
+from app.engine.ports import Journal
+from app.engine.records import AccountSeen, EndOfDay
+from app.engine.trading import Trading
+from app.errors import Refused
+from app.risk.gate import GateView
+from app.risk.limits import Limits
+from app.risk.rules import AccountRules, floor_after
+from app.risk.state import Code, Goal, Kind, TradingState
+from app.risk.watch import FLOOR_UNKNOWN, Level, Verdict, assess_both
+
+_LIMIT_CODE = {"watch.daily_loss": Code.DAILY_LOSS, "watch.maximum_loss": Code.MAXIMUM_LOSS}
+
+
+class Money:
+    """P&L, equity and floor of one account, and the watch over its limits. `rules` None = the floor was never
+    stated.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        calendar: TradingCalendar,
+        journal: Journal,
+        book: Book,
+        trading: Trading,
+        limits: Limits,
+        rules: AccountRules | None,
+        log: EventLog,
+    ) -> None:
+        self._clock, self._calendar, self._journal = clock, calendar, journal
+        self._book, self._trading, self._limits, self._rules = book, trading, limits, rules
+        self._log = log
+        self.end_of_days: dict[date, EndOfDay] = {}
+        self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
+        self._alarmed: dict[str, date] = {}
+
+    # -- what everybody reads
+
+    def trade_date(self) -> date:
+        return self._calendar.trade_date(self._clock.utc_ns())
+
+    def today(self) -> DayPnl | None:
+        """Today's P&L; None until today's executions are known."""
+        if not self.day_known:
+            return None
+        return day_pnl(self._book.ledger, self._book.quotes, self.trade_date())
+
+    def floor_micro(self) -> int | None:
+        """The maximum-loss floor; it only ever rises."""
+        return None if self._rules is None else floor_after(self._rules, self.end_of_days.values())
+
+    def equity_micro(self, today: DayPnl | None) -> int | None:
+        """Balance and unrealised P&L: the venue breaches in real time on this."""
+        account = self._book.account
+        if account is None or today is None or today.unrealised_micro is None:
+            return None
+        return account.balance_micro + today.unrealised_micro
+
+    def fill_view(self, view: GateView) -> None:
+        """Complete a GateView with P&L, balance, equity and floor."""
+        today = self.today()
+        view.day_net_micro = today.net_micro if today is not None else None
+        view.balance_micro = self._book.account.balance_micro if self._book.account else None
+        view.equity_micro, view.floor_micro = self.equity_micro(today), self.floor_micro()
+
+    # -- the watch
+
+    def watch(self) -> None:
+        """Judge both loss limits now and restrict trading by the verdict."""
+        if not self._book.read_once or self._book.account is None:
+            return
+        today = self.today()
+        day_net = today.net_micro if today is not None else None
+        daily, maximum = assess_both(
+            self._limits, day_net, self.equity_micro(today), self.floor_micro(), self._held()
+        )
+        self._heed(daily)
+        self._heed(maximum)
+
+    def _held(self) -> Iterable[tuple[Instrument, int]]:
+        held = []
+        for contract, net in self._book.positions().items():
+            try:
+                held.append((by_contract(contract), net))
+            except Refused:
+                self._trading.hold(Code.ACCOUNT, f"position in unknown product {contract}")
+        return held
+
+    def _heed(self, verdict: Verdict) -> None:
+        if verdict.rule == FLOOR_UNKNOWN:
+            self._trading.hold(Code.FLOOR_UNKNOWN, "the account file states no floor for this account")
+            return
+        if verdict.level is Level.OK or verdict.value_micro is None or verdict.limit_micro is None:
+            return
+        words = f"{verdict.rule}: {cents(verdict.value_micro)} against limit {cents(verdict.limit_micro)} USD"
+        if verdict.level is Level.ALARM:
+            self._alarm(verdict.rule, words)
+        elif verdict.level is Level.REDUCING:
+            self._until_next_day(Code.LOSS_REDUCING, words, Goal.NO_ENTRIES, TradingState.REDUCING)
+        else:
+            self._flat(_LIMIT_CODE[verdict.rule], words)
+
+    def _alarm(self, rule: str, words: str) -> None:
+        day = self.trade_date()
+        if self._alarmed.get(rule) != day:
+            self._alarmed[rule] = day
+            self._log.add("warning", rule, words)
+
+    def _flat(self, code: Code, words: str) -> None:
+        if code is Code.MAXIMUM_LOSS:
+            self._trading.restrict(code, Kind.PERSON, words, goal=Goal.FLAT)
+        else:
+            self._until_next_day(code, words, Goal.FLAT, TradingState.HALTED)
+
+    def _until_next_day(self, code: Code, words: str, goal: Goal, state: TradingState) -> None:
+        until = next_day_ns(self._calendar, self._clock.utc_ns())
+        self._trading.restrict(code, Kind.TIME, words, goal=goal, state=state, until_ns=until)
+
+    # -- the account and its days
+
+    def seen(self) -> None:
+        """Journal the account as it is now."""
+        if self._book.account is not None:
+            self._journal.append([AccountSeen(self._book.account, self._clock.utc_ns())])
+
+    def restore(self, end_of_days: Iterable[EndOfDay]) -> None:
+        for day in end_of_days:
+            if day.account_id == self._book.account_id:
+                self.end_of_days[day.trade_date] = day
+
+    def settle(self, day: date, balance_micro: int) -> None:
+        """`day` ended with this balance: keep it, raise the floor, durably. A day already settled stays as it
+        is.
+        """
+        if day in self.end_of_days:
+            return
+        self.end_of_days[day] = EndOfDay(self._book.account_id, day, balance_micro, 0)
+        floor = self.floor_micro() or 0
+        self.end_of_days[day] = EndOfDay(self._book.account_id, day, balance_micro, floor)
+        self._journal.append([self.end_of_days[day]])
+        self._log.add(
+            "info", "end_of_day", f"{day}: balance {cents(balance_micro)}, floor {cents(floor)} USD"
+        )
+
+    def last_known_day(self) -> date | None:
+        """The newest day whose end balance is settled or was stated; executions after it are read back at the
+        start.
+        """
+        days = [*self.end_of_days, *([self._rules.as_of] if self._rules else [])]
+        return max(days, default=None)
+
+
+def next_day_ns(calendar: TradingCalendar, utc_ns: int) -> int:
+    """17:00 Chicago that begins the next trading day."""
+    session = calendar.session_at(utc_ns)
+    return calendar.next_open(session.close_ns if session is not None else utc_ns)
+
+
+__all__ = ["Money", "next_day_ns"]

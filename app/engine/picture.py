@@ -1,0 +1,234 @@
+"""Takes the snapshot: the engine's state as exact texts. Reads only; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app.domain.instruments import Instrument, by_contract, ticks_to_price
+from app.domain.market import Quote
+from app.domain.orders import Order, OrderState, Role
+from app.domain.pnl import DayPnl
+from app.domain.units import money
+from app.engine.settings import ORDERS_SHOWN
+from app.engine.snapshot import (
+    AccountView,
+    EventView,
+    FeedView,
+    OrderView,
+    PositionView,
+    ReasonView,
+    Snapshot,
+    StrategyLine,
+    TodayView,
+)
+from app.errors import Refused
+from app.risk.state import Code, Kind, Reason
+
+if TYPE_CHECKING:
+    from app.engine.engine import Engine
+
+_ENDS = {Kind.PERSON: "a person re-arms", Kind.TIME: "by the calendar", Kind.CONDITION: "by itself"}
+
+
+def take(engine: Engine) -> Snapshot:
+    """One consistent picture of `engine`."""
+    settings, trading = engine.settings, engine.trading
+    today = engine.money.today()
+    return Snapshot(
+        version=settings.version,
+        mode=settings.mode,
+        clock=settings.clock,
+        utc_ns=engine.clock.utc_ns(),
+        state=trading.state.name.lower(),
+        armed=trading.armed,
+        synced=engine.book.synced,
+        link_up=engine.link_up,
+        link_detail=engine.link_detail,
+        session_open=trading.reasons.get(Code.SESSION_CLOSED) is None,
+        journal=engine.journal.failed,
+        panel=engine.board.words,
+        reasons=tuple(_reason(engine, r) for r in trading.reasons.all()),
+        goal=engine.pursuit.view(),
+        account=_account(engine, today),
+        today=_today(engine, today),
+        positions=tuple(_position(engine, c) for c in engine.book.exposed_contracts()),
+        orders=tuple(_order(o) for o in _orders(engine)),
+        strategies=tuple(_strategies(engine)),
+        feeds=tuple(_feed(engine, symbol, contract) for symbol, contract in engine.contracts.items()),
+        events=tuple(EventView(e.utc_ns, e.level, e.code, e.text) for e in engine.log.recent),
+        native=dict(engine.parts.native),
+    )
+
+
+def _reason(engine: Engine, reason: Reason) -> ReasonView:
+    ends = _ENDS[reason.kind]
+    if engine.trading.waits_for_rearm(reason.code):
+        ends = (
+            "over; waits for a re-arm (board.resume is false)" if engine.trading.armed else _ENDS[Kind.PERSON]
+        )
+    return ReasonView(
+        str(reason.code),
+        str(reason.kind),
+        reason.scope,
+        reason.state.name.lower(),
+        reason.goal.name.lower(),
+        reason.since_ns,
+        reason.until_ns,
+        reason.detail,
+        ends,
+    )
+
+
+def _account(engine: Engine, today: DayPnl | None) -> AccountView | None:
+    account, limits = engine.book.account, engine.parts.limits
+    if account is None:
+        return None
+    equity, floor = engine.money.equity_micro(today), engine.money.floor_micro()
+    daily = limits.daily_loss_limit_micro
+    net = today.net_micro if today is not None else None
+    room = equity - floor if equity is not None and floor is not None else None
+    return AccountView(
+        account.account_id,
+        account.name,
+        money(account.balance_micro),
+        _money(equity),
+        account.can_trade,
+        _money(floor),
+        _money(room),
+        0
+        if room is None
+        else _percent(limits.maximum_loss_limit_micro - room, limits.maximum_loss_limit_micro),
+        _money(daily),
+        0 if daily is None or net is None else _percent(-net, daily),
+    )
+
+
+def _percent(used: int, limit: int) -> int:
+    return max(0, min(100, used * 100 // limit))
+
+
+def _money(amount_micro: int | None) -> str:
+    return "" if amount_micro is None else money(amount_micro)
+
+
+def _today(engine: Engine, today: DayPnl | None) -> TodayView | None:
+    if today is None:
+        return None
+    ended = [t for t in engine.book.ledger.trades() if t.trade_date == today.trade_date]
+    return TodayView(
+        today.trade_date.isoformat(),
+        money(today.gross_micro),
+        money(today.fees_micro),
+        _money(today.unrealised_micro),
+        _money(today.net_micro),
+        len(ended),
+        sum(t.size for t in ended),
+    )
+
+
+def _instrument(contract: str) -> Instrument | None:
+    try:
+        return by_contract(contract)
+    except Refused:
+        return None
+
+
+def _pricer(contract: str) -> Callable[[int | None], str]:
+    instrument = _instrument(contract)
+    return lambda ticks: "" if ticks is None or instrument is None else ticks_to_price(instrument, ticks)
+
+
+def _symbol(contract: str) -> str:
+    instrument = _instrument(contract)
+    return instrument.symbol if instrument is not None else contract
+
+
+def _position(engine: Engine, contract: str) -> PositionView:
+    book, price = engine.book, _pricer(contract)
+    legs = [o for o in book.live_orders(contract) if o.state is OrderState.WORKING]
+    stops = [o.stop_ticks for o in legs if o.role is Role.STOP]
+    targets = [o.limit_ticks for o in legs if o.role is Role.TARGET]
+    return PositionView(
+        contract,
+        _symbol(contract),
+        book.net(contract),
+        _average(engine, contract),
+        _money(book.ledger.unrealised_micro(contract, book.quotes.get(contract))),
+        price(stops[0]) if stops else "",
+        price(targets[0]) if targets else "",
+        {s: net for s in book.ledger.strategies() if (net := book.ledger.net_of(s, contract))},
+    )
+
+
+def _average(engine: Engine, contract: str) -> str:
+    """The mean entry price of the open lots, for the eye only."""
+    net, instrument = engine.book.net(contract), _instrument(contract)
+    if not net or instrument is None:
+        return ""
+    # gross at a mark of zero ticks is minus what the open lots cost
+    cost = -engine.book.ledger.open_micro(contract, 0)
+    points = cost * instrument.tick_nano / (net * instrument.tick_value_micro) / 1e9
+    return f"{points:.{instrument.decimals}f}"
+
+
+def _orders(engine: Engine) -> list[Order]:
+    """Live ones first, then the newest others of the trading day."""
+    since = engine.parts.calendar.trading_day_start(engine.clock.utc_ns()) if engine.book.orders else 0
+    live = sorted(engine.book.live_orders(), key=lambda o: -o.created_ns)
+    ended = [o for o in engine.book.orders.values() if o.state.terminal and o.created_ns >= since]
+    ended.sort(key=lambda o: (-o.updated_ns, o.tag))
+    return [*live, *ended][:ORDERS_SHOWN]
+
+
+def _order(order: Order) -> OrderView:
+    price = _pricer(order.contract)
+    return OrderView(
+        order.tag,
+        order.venue_id,
+        order.strategy,
+        order.contract,
+        _symbol(order.contract),
+        order.side.name.lower(),
+        order.size,
+        order.filled,
+        str(order.type),
+        str(order.role),
+        price(order.limit_ticks),
+        price(order.stop_ticks),
+        str(order.state),
+        order.reason,
+        order.created_ns,
+        order.updated_ns,
+    )
+
+
+def _strategies(engine: Engine) -> list[StrategyLine]:
+    ledger, day = engine.book.ledger, engine.money.trade_date()
+    ended = [t for t in ledger.trades() if t.trade_date == day]
+    return [
+        StrategyLine(
+            name,
+            runner.strategy.symbol,
+            runner.contract,
+            runner.ready,
+            money(ledger.net_micro_of(name, day)),
+            sum(t.strategy == name for t in ended),
+            dict(runner.strategy.facts()),
+        )
+        for name, runner in engine.runners.items()
+    ]
+
+
+def _feed(engine: Engine, symbol: str, contract: str) -> FeedView:
+    quote, price = engine.book.quotes.get(contract) or Quote(contract), _pricer(contract)
+    age = engine.clock.mono_ns() - quote.recv_mono_ns if quote.recv_mono_ns else -1_000_000
+    return FeedView(
+        symbol,
+        contract,
+        price(quote.bid_ticks),
+        price(quote.ask_ticks),
+        price(quote.last_ticks),
+        age // 1_000_000,
+        age < 0 or age > engine.settings.feed_silence_ns,
+    )

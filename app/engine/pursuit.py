@@ -1,0 +1,268 @@
+"""The halt is a goal, pursued until the venue confirms it: cancel, close, read, sweep, read, repeat.
+
+NO_ENTRIES: cancel what could add exposure, keep stops and targets. FLAT: NO_ENTRIES, then close each position
+by the venue's own close call (it computes the size), re-read, sweep the remaining legs, re-read. Protective
+legs are never cancelled before the position reads flat; a close is repeated only after a fresh read and never
+while one is unanswered.
+
+Nothing here waits for the disk. After a restart nothing is sent before the account was read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from app.clock import Clock, Timer
+from app.domain.calendar import TradingCalendar
+from app.domain.events import AccountSnapshot, OpenSnapshot, Outcome, Reply
+from app.domain.instruments import by_contract
+from app.domain.orders import Order, OrderState, Role
+from app.engine.book import MANUAL, Book
+from app.engine.events import EventLog
+from app.engine.lifecycle import Lifecycle
+from app.engine.ports import Journal, Venue
+from app.engine.records import GoalChanged
+from app.engine.settings import PURSUIT_DELAYS_NS
+from app.engine.snapshot import GoalView
+from app.errors import PlimsollError
+from app.risk.state import Goal
+
+MARKET_CLOSED = "cancel pending, market closed"
+
+
+@dataclass(slots=True)
+class Acts:
+    """What the pursuit may do."""
+
+    cancel: Callable[[Order, str], None]
+    confirmed: Callable[[Goal], None]
+
+
+class Pursuit:
+    """One account's goal. `raise_to` starts it at once; snapshots drive it; `confirmed` ends it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        calendar: TradingCalendar,
+        journal: Journal,
+        venue: Venue,
+        book: Book,
+        lifecycle: Lifecycle,
+        log: EventLog,
+        acts: Acts,
+    ) -> None:
+        self._clock, self._calendar, self._journal = clock, calendar, journal
+        self._venue, self._book, self._lifecycle = venue, book, lifecycle
+        self._log, self._acts = log, acts
+        self.goal = Goal.NONE
+        self.done = True
+        self.detail = ""
+        self._attempt = 0
+        self._timer: Timer | None = None
+        self._next_mono_ns = 0
+        self._reading = False
+        self._closes: dict[str, int] = {}  # contract -> monotonic time of a close call without an answer
+        self._answered: dict[str, int] = {}  # contract -> when its last close was answered
+        self._read_mono_ns = 0  # when the newest read began
+        self._started_mono_ns = 0
+        self._only: frozenset[str] = (
+            frozenset()
+        )  # contracts that a strategy asked to close, while no FLAT is on
+
+    def view(self) -> GoalView:
+        return GoalView(self.goal.name.lower(), not self.done, self.detail, self._next_mono_ns)
+
+    # -- commands
+
+    def aim(self, goal: Goal) -> None:
+        """Follow the goal of the open reasons: rise at once, fall when the reasons ended."""
+        if goal == self.goal:
+            return
+        rising = goal > self.goal
+        self.goal = goal
+        if goal is Goal.NONE and not self._only:
+            self._finish("")
+        elif rising:
+            self._start()
+
+    def close_contract(self, contract: str, strategy: str) -> None:
+        """A strategy wants out of `contract`: the same closing as FLAT, for one contract."""
+        self._only |= {contract}
+        self._lifecycle.closing[contract] = strategy
+        self._start()
+
+    def poke(self) -> None:
+        """Something new appeared: if a confirmed goal no longer holds, pursue it again."""
+        if self.done and self._active and self._left():
+            self._start()
+
+    # -- what came back
+
+    def on_reply(self, contract: str, reply: Reply) -> None:
+        """A close call was answered. REJECTED with no position is as good as done; the next read tells."""
+        self._closes.pop(contract, None)
+        self._answered[contract] = self._clock.mono_ns()
+        if reply.outcome is not Outcome.ACCEPTED:
+            self.detail = f"close {contract}: {reply.reason or reply.outcome}"
+
+    def on_read(self, snapshot: AccountSnapshot | OpenSnapshot) -> None:
+        """The book has taken in the snapshot: confirmed, or act again."""
+        self._reading = False
+        self._read_mono_ns = max(self._read_mono_ns, snapshot.begun_mono_ns)
+        if self.done:
+            return
+        if not self._left() and snapshot.begun_mono_ns >= self._started_mono_ns:
+            self._confirm()
+            return
+        if self._act():
+            self._attempt += 1
+        self._schedule()
+
+    def on_read_failed(self, reason: str) -> None:
+        self._reading = False
+        if not self.done:
+            self.detail = f"pending: venue not readable ({reason})"
+            self._schedule()
+
+    # -- the work
+
+    @property
+    def _active(self) -> bool:
+        return self.goal is not Goal.NONE or bool(self._only)
+
+    def _start(self) -> None:
+        self.done, self._attempt = False, 0
+        self._started_mono_ns = self._clock.mono_ns()
+        self._journal.append([self._record()])
+        if self._book.read_once:
+            self._act()
+        if not self._left_known():
+            self.detail = "confirming"
+        self._schedule()
+
+    def _left_known(self) -> bool:
+        return not self._book.read_once or bool(self._left())
+
+    def _left(self) -> list[str]:
+        """What still stands between the account and the goal, in words; empty = nothing left."""
+        left = [f"order {o.tag} ({o.state})" for o in self._to_cancel()]
+        left += [f"order {o.tag} unanswered" for o in self._book.in_flight() if o.role is Role.ENTRY]
+        left += [f"position {c}" for c in self._to_close()]
+        return left
+
+    def _to_cancel(self) -> list[Order]:
+        live = [o for o in self._book.live_orders() if o.venue_id and o.state is not OrderState.UNKNOWN]
+        if self.goal is Goal.NONE:
+            return self._legs(live, self._only)
+        entries = [o for o in live if o.role is Role.ENTRY]
+        if self.goal is Goal.NO_ENTRIES:
+            return entries + self._legs(live, self._only)
+        # The legs of a flat contract are swept; those of an open one protect it until it reads flat.
+        return entries + [o for o in live if o.role is not Role.ENTRY and self._reads_flat(o)]
+
+    def _legs(self, live: Collection[Order], contracts: Collection[str]) -> list[Order]:
+        return [
+            o for o in live if o.role is not Role.ENTRY and o.contract in contracts and self._reads_flat(o)
+        ]
+
+    def _reads_flat(self, order: Order) -> bool:
+        contract = order.contract
+        flat = not self._book.net(contract) and not self._book.venue_net.get(contract, 0)
+        # a suspended leg lives and dies with its entry
+        return flat and order.state is OrderState.WORKING
+
+    def _to_close(self) -> list[str]:
+        open_now = self._book.exposed_contracts()
+        return open_now if self.goal is Goal.FLAT else [c for c in open_now if c in self._only]
+
+    def _act(self) -> bool:
+        """Cancel and close what is left. False while the market is closed."""
+        closed_market = [c for c in self._contracts_left() if not self._market_open(c)]
+        for order in self._to_cancel():
+            if order.contract not in closed_market or not order.cancel_requested:
+                self._acts.cancel(order, f"goal {self.goal.name}")
+        for contract in self._to_close():
+            if contract not in closed_market:
+                self._close(contract)
+        self.detail = MARKET_CLOSED if closed_market else "pending: " + ", ".join(self._left()[:3])
+        return not closed_market
+
+    def _close(self, contract: str) -> None:
+        unread = self._answered.get(contract, 0) > self._read_mono_ns
+        if contract in self._closes or unread:
+            return  # repeated only when answered, and after a read that began later than the answer
+        self._closes[contract] = self._clock.mono_ns()
+        self._lifecycle.closing[contract] = self._owner(contract)
+        self._venue.close(contract)
+
+    def _owner(self, contract: str) -> str:
+        """The strategy whose sub-book holds most of the position: the close is booked there."""
+        asked = self._lifecycle.closing.get(contract)
+        if asked and self._book.ledger.net_of(asked, contract):
+            return asked
+        net = self._book.net(contract)
+        holders = {s: self._book.ledger.net_of(s, contract) for s in self._book.ledger.strategies()}
+        return max(sorted(holders), key=lambda s: holders[s] * (1 if net > 0 else -1), default=MANUAL)
+
+    def _contracts_left(self) -> set[str]:
+        return {o.contract for o in self._to_cancel()} | set(self._to_close())
+
+    def _market_open(self, contract: str) -> bool:
+        try:
+            return self._calendar.is_open(self._clock.utc_ns(), by_contract(contract).hours)
+        except PlimsollError:
+            return True  # unknown hours are no reason not to try
+
+    # -- reads and the end
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = PURSUIT_DELAYS_NS[min(self._attempt, len(PURSUIT_DELAYS_NS) - 1)]
+        if self.detail == MARKET_CLOSED:
+            delay = PURSUIT_DELAYS_NS[-1]
+        self._next_mono_ns = self._clock.mono_ns() + delay
+        self._timer = self._clock.call_later(delay, self._read)
+
+    def _read(self) -> None:
+        self._timer = None
+        self._next_mono_ns = 0
+        if self.done:
+            return
+        if self._reading:
+            self._schedule()
+        elif self._book.read_once and self.detail == MARKET_CLOSED and not self._any_open():
+            self._schedule()  # nothing can change before the open: no requests either
+        else:
+            self._reading = True
+            self._venue.read_open()
+
+    def _any_open(self) -> bool:
+        return any(self._market_open(c) for c in self._contracts_left())
+
+    def _confirm(self) -> None:
+        goal = self.goal
+        if goal is not Goal.NONE:
+            self._log.add("info", "goal", f"{goal.name} confirmed by the venue")
+        self._finish("confirmed" if self._active else "")
+        self._journal.append([self._record()])
+        self._acts.confirmed(goal)
+
+    def _finish(self, detail: str) -> None:
+        self.done, self.detail, self._attempt = True, detail, 0
+        self._only = frozenset()
+        self._closes.clear()
+        self._answered.clear()
+        for contract in list(self._lifecycle.closing):
+            if not self._book.net(contract):
+                del self._lifecycle.closing[contract]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._next_mono_ns = 0
+
+    def _record(self) -> GoalChanged:
+        now = self._clock.utc_ns()
+        return GoalChanged(self._book.account_id, self.goal, self.done, self.detail, now)

@@ -1,0 +1,82 @@
+"""Complete reads: when to ask, since when, and what a read that disagrees means. One read runs at a time."""
+
+from __future__ import annotations
+
+from app.clock import Clock, Timer
+from app.domain.calendar import TradingCalendar
+from app.domain.events import AccountSnapshot
+from app.engine.book import Book
+from app.engine.ports import Venue
+from app.engine.settings import (
+    DIFFERENCE_READ_DELAY_NS,
+    DIFFERENCE_READS,
+    HISTORY_DAYS,
+    RETRY_READ_NS,
+    ROUTINE_READ_NS,
+)
+
+DAY_NS = 86_400_000_000_000
+
+
+class Reads:
+    """Begins complete reads and keeps the next one scheduled."""
+
+    def __init__(self, clock: Clock, calendar: TradingCalendar, venue: Venue, book: Book) -> None:
+        self._clock, self._calendar, self._venue, self._book = clock, calendar, venue, book
+        self._timer: Timer | None = None
+        self._running = False
+        self._again = False
+        self._heard = 0
+        self._disagreed = 0
+        self.history_from_ns = 0  # the first read goes back to here
+
+    def now(self) -> None:
+        """Begin a read; one asked for while another runs starts after it, so that it is newer than the
+        asking.
+        """
+        self._cancel()
+        if self._running:
+            self._again = True
+            return
+        self._running = True
+        self._heard = self._book.heard
+        self._venue.read(self._since_ns())
+
+    def on_snapshot(self, snapshot: AccountSnapshot, found: list[str]) -> bool:
+        """A read ended and `found` these differences. True when they are proven, not a fill under way."""
+        self._running = False
+        quiet = self._heard == self._book.heard
+        if not found:
+            self._disagreed = 0
+            self._next(ROUTINE_READ_NS)
+            return False
+        if quiet:
+            self._disagreed += 1
+        self._next(DIFFERENCE_READ_DELAY_NS if self._disagreed < DIFFERENCE_READS else RETRY_READ_NS)
+        return self._disagreed >= DIFFERENCE_READS
+
+    def on_failed(self) -> None:
+        self._running = False
+        self._next(RETRY_READ_NS)
+
+    def _next(self, delay_ns: int) -> None:
+        if self._again:
+            self._again = False
+            self.now()
+            return
+        self._cancel()
+        self._timer = self._clock.call_later(delay_ns, self.now)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _since_ns(self) -> int:
+        """Since 17:00 Chicago, since the oldest live order, and at first since the last settled day."""
+        now = self._clock.utc_ns()
+        since = self._calendar.trading_day_start(now)
+        since = min([since, *(o.created_ns - 1 for o in self._book.live_orders() if o.created_ns)])
+        if self.history_from_ns and not self._book.read_once:
+            since = min(since, self.history_from_ns)
+        return max(since, now - HISTORY_DAYS * DAY_NS)
