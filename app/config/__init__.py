@@ -1,7 +1,7 @@
-"""Typed settings: what the owner may say, with type, unit and bounds. Anything else is an error that names the key.
+"""Typed settings: what the owner may say, with type, unit and bounds. The rest is an error naming the key.
 
-`load` and `load_file` read the settings, `load_accounts` the account file, `read_secret` a secret by its path.
-Nothing here acts on a setting, opens a socket or knows another package of ours; `app.compose` hands the values on.
+`load` and `load_file` read the settings, `load_accounts` the account file, `read_secret` a secret by path.
+Nothing here acts on a setting or knows another package of ours; `app.compose` hands the values on.
 """
 
 from __future__ import annotations

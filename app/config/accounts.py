@@ -27,7 +27,7 @@ def _usd(low: str) -> Any:
 class AccountStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[account.<id>]`. Money in USD as exact decimals; the `_micro` properties give it in micro-units.
 
-    `floor` held after the close of trade date `as_of`; it stops rising at `locks_at` (default: start balance).
+    `floor` held after the close of trade date `as_of`; it stops rising at `locks_at` (or start_balance).
     """
 
     start_balance: Annotated[Decimal, _usd("-10000000")]

@@ -39,8 +39,8 @@ class Secret:
 def read_secret(key: str, path: Path) -> Secret:
     """The stripped text of the file that the setting `key` names.
 
-    Raises SettingsError when it is missing, empty, too long, not text, no plain file, or open to group or others;
-    the error never holds a byte of it.
+    Raises SettingsError when it is missing, empty, too long, no text, no plain file, or open to others; the
+    error never holds a byte of it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -1,6 +1,6 @@
 """Every setting there is: one struct a section, every key with its type, unit, bounds and default.
 
-Only shapes and the rules that bind one key to another (`check`) live here; reading them is `loading`'s business.
+Only shapes and the rules that bind one key to another (`check`) live here; `loading` reads them.
 Defaults are the safe choice: simulate, loopback, no strategy, no resume, a bracket on every entry.
 `systemd/plimsoll.toml` documents each key for the owner; a test holds the two equal.
 """
