@@ -52,7 +52,7 @@ from app.engine.reader import Reads
 from app.engine.reconcile import Baseline, differences, end_balances, total_net_micro
 from app.engine.records import Audited, Record, Recovered
 from app.engine.runner import Runner, View
-from app.engine.settings import HEARTBEAT_NS, ORPHAN_READ_NS, SHOW_NS, TICK_NS, EngineSettings
+from app.engine.settings import ORPHAN_READ_NS, EngineSettings
 from app.engine.snapshot import Snapshot
 from app.engine.submission import Submission
 from app.engine.trading import Trading
@@ -106,7 +106,7 @@ class Engine:
         self.money = Money(
             clock, parts.calendar, journal, self.book, self.trading, parts.limits, parts.rules, self.log
         )
-        self.reads = Reads(clock, parts.calendar, parts.venue, self.book)
+        self.reads = Reads(clock, parts.calendar, parts.venue, self.book, settings.routine_read_ns)
         self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
         self.day = TradingDay(
             clock, parts.calendar, self.book, self.trading, self.money, self.log, self.reads.now
@@ -584,8 +584,8 @@ class Engine:
     # -- timers
 
     def _tick(self) -> None:
-        """Once a second: hours, limits, feed, journal, bars, picture."""
-        self._ticking = self.clock.call_later(TICK_NS, self._tick)
+        """Once a second (`tick_ns`): hours, limits, feed, journal, bars, picture."""
+        self._ticking = self.clock.call_later(self.settings.tick_ns, self._tick)
         self.day.check()
         self.money.watch()
         self._check_feed()
@@ -613,11 +613,13 @@ class Engine:
             self.trading.release(Code.STALE_FEED)
 
     def _beat(self) -> None:
-        self._beating = self.clock.call_later(HEARTBEAT_NS, self._beat)
+        if not self.settings.heartbeat_ns:
+            return
+        self._beating = self.clock.call_later(self.settings.heartbeat_ns, self._beat)
         self.parts.panel.heartbeat(self.clock.mono_ns())
 
     def _show(self) -> None:
-        now = self.clock.mono_ns()
-        if now - self._shown_mono_ns >= SHOW_NS:
+        now, every = self.clock.mono_ns(), self.settings.show_ns
+        if every and now - self._shown_mono_ns >= every:
             self._shown_mono_ns = now
             self.parts.panel.show(self.snapshot())

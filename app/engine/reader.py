@@ -21,8 +21,16 @@ DAY_NS = 86_400_000_000_000
 class Reads:
     """Begins complete reads and keeps the next one scheduled."""
 
-    def __init__(self, clock: Clock, calendar: TradingCalendar, venue: Venue, book: Book) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        calendar: TradingCalendar,
+        venue: Venue,
+        book: Book,
+        routine_ns: int = ROUTINE_READ_NS,
+    ) -> None:
         self._clock, self._calendar, self._venue, self._book = clock, calendar, venue, book
+        self._routine_ns = routine_ns
         self._timer: Timer | None = None
         self._running = False
         self._again = False
@@ -48,7 +56,7 @@ class Reads:
         quiet = self._heard == self._book.heard
         if not found:
             self._disagreed = 0
-            self._next(ROUTINE_READ_NS)
+            self._next(self._routine_ns)
             return False
         if quiet:
             self._disagreed += 1

@@ -62,3 +62,9 @@ class EngineSettings:
         30 * NS
     )  # a quote older than this in session hours closes trading until the next one
     link_flatten_after_ns: int = 30 * NS  # silence of the board beyond this acts as a trip
+    # The periods of the engine's own timers. A replay has no board and no one watching the page, and its
+    # venue cannot disagree with itself: it sets the first two to 0 (off) and stretches the others.
+    heartbeat_ns: int = HEARTBEAT_NS
+    show_ns: int = SHOW_NS
+    tick_ns: int = TICK_NS
+    routine_read_ns: int = ROUTINE_READ_NS

@@ -1,0 +1,123 @@
+"""A plain crossing of two moving averages: for replays, benchmarks and as the smallest complete strategy.
+
+Market entries with a native bracket when the fast average of one-minute closes crosses the slow one. One
+position at a
+time: a cross against it closes it, and the next entry waits for the next cross. Nothing here claims an edge.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.domain.events import Fill
+from app.domain.instruments import by_symbol
+from app.domain.intents import Close, Intent, Place
+from app.domain.market import MINUTE_NS, Bar, Quote
+from app.domain.orders import Bracket, Order, OrderType, Side
+from app.errors import SettingsError
+from app.strategies.settings import about
+from app.strategies.view import View
+
+NAME = "sma_cross"
+
+
+@dataclass(frozen=True, slots=True)
+class SmaCrossSettings:
+    symbol: str = field(default="ES", metadata=about("ticker; the venue's active contract is traded"))
+    quantity: int = field(default=1, metadata=about("size of each entry", "contracts", 1, 150))
+    fast: int = field(default=10, metadata=about("closes in the fast average", "bars", 1, 1_000))
+    slow: int = field(default=30, metadata=about("closes in the slow average", "bars", 2, 1_000))
+    stop_ticks: int = field(default=16, metadata=about("protective stop from the entry", "ticks", 4, 1_000))
+    target_ticks: int = field(
+        default=32, metadata=about("target from the entry; 0 = none", "ticks", 0, 1_000)
+    )
+
+    def __post_init__(self) -> None:
+        if self.fast >= self.slow:
+            raise SettingsError(f"strategy.{NAME}.fast", "must be less than slow")
+
+
+class SmaCross:
+    """Implements the engine's `Strategy` protocol. Its only memory, the closes, comes back with the
+    history.
+    """
+
+    name = NAME
+    _view: View
+
+    def __init__(self, settings: SmaCrossSettings) -> None:
+        """Raises Refused for an unknown symbol."""
+        by_symbol(settings.symbol)
+        self.settings, self.symbol = settings, settings.symbol
+        self._closes: deque[int] = deque(maxlen=settings.slow + 1)
+        self._fast_sum = self._slow_sum = 0
+        self._above = 0  # 1 fast above slow, -1 below, 0 not known yet
+        self._last_ns = 0
+        self._contract = ""
+
+    def start(self, contract: str, view: View) -> None:
+        self._contract, self._view = contract, view
+
+    def wants_bars_from(self, utc_ns: int) -> int:
+        return utc_ns - (self.settings.slow + 1) * MINUTE_NS
+
+    def next_time(self, utc_ns: int) -> int:
+        return 0
+
+    def on_bar(self, bar: Bar) -> Sequence[Intent]:
+        if bar.start_ns <= self._last_ns:
+            return ()
+        self._last_ns = bar.start_ns
+        before, self._above = self._above, self._take(bar.close_ticks)
+        crossed = before and self._above and before != self._above
+        fresh = self._view.utc_ns() < bar.start_ns + 2 * MINUTE_NS  # bars of the history make no orders
+        return self._turn(Side(self._above), bar.start_ns) if crossed and fresh else ()
+
+    def on_quote(self, quote: Quote) -> Sequence[Intent]:
+        return ()
+
+    def on_time(self, utc_ns: int) -> Sequence[Intent]:
+        return ()
+
+    def on_order(self, order: Order) -> Sequence[Intent]:
+        return ()
+
+    def on_fill(self, fill: Fill, order: Order) -> Sequence[Intent]:
+        return ()
+
+    def on_refused(self, intent: Intent, rule: str, text: str) -> Sequence[Intent]:
+        return ()
+
+    def state(self) -> str:
+        return ""
+
+    def restore(self, text: str) -> None:
+        return
+
+    def facts(self) -> Mapping[str, str]:
+        trend = {1: "above", -1: "below"}.get(self._above, "")
+        return {"fast": trend, "bars": str(len(self._closes))}
+
+    def _take(self, close: int) -> int:
+        """The side of the fast average after `close`; averages that are equal keep the side they had."""
+        closes, fast, slow = self._closes, self.settings.fast, self.settings.slow
+        closes.append(close)
+        self._fast_sum += close - (closes[-fast - 1] if len(closes) > fast else 0)
+        self._slow_sum += close - (closes[0] if len(closes) > slow else 0)
+        if len(closes) < slow:
+            return 0
+        gap = self._fast_sum * slow - self._slow_sum * fast
+        return (gap > 0) - (gap < 0) or self._above
+
+    def _turn(self, side: Side, bar_ns: int) -> Sequence[Intent]:
+        net = self._view.net(self.symbol)
+        if net * side < 0:
+            return (Close(NAME, self._contract, "the averages crossed back"),)
+        if net or any(self._view.orders()):
+            return ()
+        s = self.settings
+        bracket = Bracket(s.stop_ticks, s.target_ticks)
+        ref = f"{NAME}-{bar_ns // MINUTE_NS}"
+        return (Place(NAME, self._contract, side, s.quantity, OrderType.MARKET, ref, bracket=bracket),)
