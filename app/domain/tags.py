@@ -32,9 +32,7 @@ _BODY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag taken apart. `unix_s` is when it was minted (market time), `leg` "" for an entry, "SL" or "TP"
-    for its legs.
-    """
+    """A tag taken apart. `unix_s` is market time, `leg` is "" for an entry, "SL" or "TP" for its legs."""
 
     strategy: str
     order_type: str
@@ -44,46 +42,36 @@ class Tag:
 
 
 class TagMint:
-    """Mints tags from reserved counters. `next_counter` is the first unused one, `reserved_to` the last
-    that is durable.
-    """
+    """Mints tags. `next_counter` is the first unused counter, `reserved_to` the last that is durable."""
 
     __slots__ = ("next_counter", "prefix", "reserved_to")
 
     def __init__(self, prefix: str, next_counter: int, reserved_to: int) -> None:
         """Raises Refused for a prefix that a tag cannot carry, Ours for counters that make no sense."""
         if not _PREFIX.fullmatch(prefix):
-            raise Refused(
-                "tags.prefix", prefix, f"letters, digits, . _ - and at most {PREFIX_LIMIT} characters"
-            )
+            raise Refused("tags.prefix", prefix, f"letters, digits, . _ -, {PREFIX_LIMIT} characters")
         if next_counter < 1 or reserved_to < next_counter - 1:
             raise Ours(f"tag counter {next_counter} with {reserved_to} reserved")
         self.prefix, self.next_counter, self.reserved_to = prefix, next_counter, reserved_to
 
     def mint(self, strategy: str, order_type: str, unix_s: int) -> str:
-        """A tag that was never used. Raises Refused when no reserved counter is left; then nothing was used
-        up.
-        """
+        """A tag never used before. Raises Refused, without using a counter up, when none is reserved."""
         if not _STRATEGY.fullmatch(strategy):
-            raise Refused("tags.strategy", strategy, f"a-z, 0-9, _ and at most {STRATEGY_LIMIT} characters")
+            raise Refused("tags.strategy", strategy, f"a-z, 0-9, _, {STRATEGY_LIMIT} characters")
         if not _ORDER_TYPE.fullmatch(order_type):
-            raise Refused(
-                "tags.order_type", order_type, f"a-z, 0-9, _ and at most {ORDER_TYPE_LIMIT} characters"
-            )
+            raise Refused("tags.order_type", order_type, f"a-z, 0-9, _, {ORDER_TYPE_LIMIT} characters")
         if unix_s < 0:
             raise Refused("tags.time", f"{unix_s} s", "0 s", "the clock is not set")
         if self.next_counter > self.reserved_to:
             raise Refused(
-                "tags.reserved", self.next_counter, self.reserved_to, "the next block is not yet durable"
+                "tags.reserved", self.next_counter, self.reserved_to, "the next block is on its way"
             )
         counter = self.next_counter
         self.next_counter += 1
         return f"{self.prefix}-strategy-{strategy}-{order_type}-{counter}-{unix_s}"
 
     def needs_reserve(self) -> int | None:
-        """The counter up to which to reserve durably now; None while enough are left. Asking twice asks the
-        same.
-        """
+        """The counter up to which to reserve durably now; None while enough are left."""
         if self.reserved_to - self.next_counter + 1 >= RESERVE_BELOW:
             return None
         return self.reserved_to + RESERVE_BLOCK

@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 
 
 class TradingState(IntEnum):
-    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED: and a goal is pursued."""
+    """Ordered by restriction. REDUCING: only orders that take exposure away. HALTED pursues a goal."""
 
     ACTIVE = 0
     REDUCING = 1

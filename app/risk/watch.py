@@ -34,9 +34,7 @@ UNKNOWN = "watch.unknown"  # P&L, equity or the cost of closing is not known whi
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`value_micro` is the P&L of the day or the equity, `limit_micro` where its limit lies; None = not
-    known, or no limit.
-    """
+    """`value_micro` is today's P&L or the equity, `limit_micro` its limit; None = not known, or no limit."""
 
     level: Level
     rule: str
@@ -64,9 +62,7 @@ def closing_cost_micro(limits: Limits, positions: Iterable[tuple[Instrument, int
 def assess_daily(
     limits: Limits, day_net_micro: int | None, reserve_micro: int | None, is_open: bool
 ) -> Verdict:
-    """The daily loss limit: net P&L of the trading day, fees and unrealised included, against minus the
-    limit.
-    """
+    """The daily loss limit: the day's net P&L, fees and unrealised included, against minus the limit."""
     most = limits.daily_loss_limit_micro
     if most is None:
         return Verdict(Level.OK, DAILY_LOSS, day_net_micro, None)
@@ -84,9 +80,7 @@ def assess_maximum(
     reserve_micro: int | None,
     is_open: bool,
 ) -> Verdict:
-    """The maximum loss limit: balance and unrealised P&L against the floor. A floor nobody stated closes
-    trading.
-    """
+    """The maximum loss limit: balance and unrealised P&L against the floor; an unknown floor closes."""
     if floor_micro is None:
         return Verdict(Level.REDUCING, FLOOR_UNKNOWN, equity_micro, None)
     if equity_micro is None or reserve_micro is None:
