@@ -93,7 +93,9 @@ def test_rejects_a_wrong_direction(tmp_path: Path, file: str, source: str, verdi
         ("app/planner/x.py", "concurrent.futures"),
         ("app/venues/topstepx/codec.py", "asyncio"),
         ("app/venues/tradernet/codec/orders.py", "socket"),
+        ("app/engine/loop.py", "asyncio"),
         ("app/simulator/matching.py", "asyncio"),
+        ("app/simulator/anything/deep.py", "threading"),
         ("app/mcu/session.py", "enum"),
         ("app/mcu/frame.py", "asyncio"),
     ],
@@ -107,6 +109,8 @@ def test_rejects_input_and_output_in_pure_code(tmp_path: Path, file: str, module
     [
         ("aiohttp", "app/venues/topstepx/rest.py", "app/cli.py"),
         ("aiohttp.web", "app/simulator/server.py", "app/simulator/exchange.py"),
+        ("asyncio", "app/simulator/server/hubs.py", "app/simulator/market.py"),
+        ("random", "app/simulator/market.py", "app/domain/bars.py"),
         ("aiohttp", "app/web/server.py", "app/engine/loop.py"),
         ("aiosqlite", "app/store/journal.py", "app/web/server.py"),
         ("serial", "app/mcu/port.py", "app/mcu/runner.py"),
