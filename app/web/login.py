@@ -32,6 +32,7 @@ IDLE_NS = 12 * 3600 * NS  # an open page counts as use; the flatten control must
 ABSOLUTE_NS = 7 * 24 * 3600 * NS
 WAITING_MAX = 4  # logins waiting for the one hash at a time
 SOURCES_MAX = 64  # addresses whose failures are remembered
+PASSWORD_FILE = "password"  # in the data folder
 FORGIVE_NS = 900 * NS  # after this long without a failure an address starts afresh
 
 
@@ -91,6 +92,9 @@ def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_suffix(".new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
+        if os.geteuid() == 0:  # set by root, read by the service: it belongs to whom the folder belongs
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -184,7 +184,7 @@ def _levels(view: Snapshot, symbol: str) -> list[chart.Level]:
 
 
 def _strategy(line: StrategyLine) -> str:
-    facts = _facts((name.replace("_", " "), _text(value)) for name, value in line.facts.items() if value)
+    facts = _facts((name.replace("_", " "), _price(value)) for name, value in line.facts.items() if value)
     waiting = "" if line.ready else '<span class="chip">not ready</span>'
     return (
         f'<article><p class="name">{_text(line.name.replace("_", " "))} <small>{_text(line.symbol)} · '

@@ -18,7 +18,8 @@ CALL_SECONDS = 20
 POLL_SECONDS = 0.05
 MESSAGE_LIMIT = 32 * 2**20  # bytes: a full screenshot
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--disable-sync",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
+    "--disable-sync",
     "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
     "--remote-debugging-port=0",
 )  # fmt: skip

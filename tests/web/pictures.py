@@ -34,8 +34,9 @@ def order(
 ) -> OrderView:
     values: dict[str, Any] = {
         "tag": tag, "venue_id": 9001, "strategy": "overnight_range", "contract": CONTRACT, "symbol": "ES",
-        "side": "buy", "size": 1, "filled": 0, "type": "stop", "role": "entry", "limit": "", "stop": "6012.50",
-        "state": "working", "reason": "", "created_ns": NOW - 60 * S, "updated_ns": NOW - 60 * S,
+        "side": "buy", "size": 1, "filled": 0, "type": "stop", "role": "entry", "limit": "",
+        "stop": "6012.50", "state": "working", "reason": "",
+        "created_ns": NOW - 60 * S, "updated_ns": NOW - 60 * S,
     }  # fmt: skip
     return OrderView(**(values | changes))
 

@@ -1,0 +1,95 @@
+"""The command line's grammar: commands, options, help. What a command does lives in the modules beside."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+READS = {
+    "status": "trading state and why, account, today's P&L",
+    "orders": "live orders, then the day's others",
+    "positions": "open positions with their stop at the venue",
+    "trades": "executions, newest first",
+}
+CHANGES = {
+    "halt": "stop entries now; stops and targets stay (works without a service too)",
+    "flatten": "close every position, cancel everything, lock",
+    "rearm": "allow trading again after a halt",
+    "accept-difference": "accept that books and venue differ, with a reason",
+}
+# Commands with options of their own: the module has add_arguments(parser) and run(arguments) -> int.
+DELEGATED = {
+    "simulate": ("app.simulator.main", "serve the venue's API with a simulated market"),
+    "replay": ("app.backtest.main", "run a strategy over a recorded file"),
+}
+EPILOG = "exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a rule"
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed command; its `run` attribute executes it. Exits 2 with usage, 0 for help."""
+    parser = argparse.ArgumentParser(prog="plimsoll", description="A trading appliance.", epilog=EPILOG)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, text in READS.items():
+        _reading(commands.add_parser(name, help=text, description=text, epilog=EPILOG), name)
+    for name, text in CHANGES.items():
+        _changing(commands.add_parser(name, help=text, description=text, epilog=EPILOG), name)
+    _services(commands)
+    for name, (module, text) in DELEGATED.items():
+        own = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
+        if name in argv:  # its module is imported only for the command itself
+            _delegate(own, module)
+    return parser.parse_args(argv)
+
+
+def _places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file of the service")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="its data folder (default: as in FILE)")
+
+
+def _reading(parser: argparse.ArgumentParser, name: str) -> None:
+    _places(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_lazily("app.cli.client", "read"), command=name)
+
+
+def _changing(parser: argparse.ArgumentParser, name: str) -> None:
+    _places(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    needed = name == "accept-difference"
+    parser.add_argument("why", nargs="*" if not needed else "+", metavar="REASON", help="kept in the audit")
+    parser.set_defaults(run=_lazily("app.cli.client", "change"), command=name)
+
+
+def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "run the service (what systemd starts)"
+    service = commands.add_parser("run", help=text, description=text, epilog=EPILOG)
+    service.add_argument("--config", type=Path, metavar="FILE", help="settings file")
+    service.set_defaults(run=_lazily("app.cli.service", "run"))
+    text = "run the appliance against its own simulator"
+    demo = commands.add_parser("demo", help=text, description=text, epilog=EPILOG)
+    demo.add_argument(
+        "--home", type=Path, metavar="DIR", help="its folder (default: $PLIMSOLL_HOME or ~/.local/...)"
+    )
+    demo.add_argument("--port", type=int, default=8080, help="of the page; the next free one if taken")
+    demo.add_argument("--keep", action="store_true", help="keep the journal of the last demo")
+    demo.set_defaults(run=_lazily("app.cli.service", "demo"))
+    text = "set the password of the page"
+    passwd = commands.add_parser("passwd", help=text, description=text, epilog=EPILOG)
+    _places(passwd)
+    passwd.add_argument("--stdin", action="store_true", help="read it from standard input, one line")
+    passwd.set_defaults(run=_lazily("app.cli.password", "run"))
+
+
+def _delegate(parser: argparse.ArgumentParser, module: str) -> None:
+    own = import_module(module)
+    own.add_arguments(parser)
+    parser.set_defaults(run=own.run)
+
+
+def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        return int(getattr(import_module(module), name)(arguments))
+
+    return run

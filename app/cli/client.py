@@ -1,0 +1,99 @@
+"""Commands to a running service over its socket, and what remains possible without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from app.cli import places
+from app.errors import Refused, Theirs, Unreachable
+
+SOCKET_FILE = (
+    "plimsoll.sock"  # as `app.web.command_port` names it; not imported, for speed (a test holds them equal)
+)
+ANSWER_LIMIT = 8 * 2**20  # bytes: 500 executions are some 200 kB
+ANSWER_SECONDS = 10.0  # the service answers at once or not at all
+NOT_WITHOUT = {
+    "flatten": "no service runs, so nobody asks the venue: close positions there by hand, then start it",
+    "rearm": "no service runs: only a running one can check that books and venue agree; start it first",
+    "accept-difference": "no service runs: only a running one knows the difference; start it first",
+}
+
+
+def read(arguments: Namespace) -> int:
+    """status, orders, positions, trades: from the service, else from the journal's file."""
+    folder = places.data_dir(arguments)
+    answer = ask(folder, arguments.command)
+    if answer is None:
+        from app.cli import offline
+
+        answer = offline.read(folder, arguments.command)
+    _print(arguments, answer)
+    return 0
+
+
+def change(arguments: Namespace) -> int:
+    """halt, flatten, rearm, accept-difference. Without a service only the halt: it writes the latch."""
+    folder, why = places.data_dir(arguments), " ".join(arguments.why)
+    answer = ask(folder, arguments.command, why)
+    if answer is None:
+        if arguments.command != "halt":
+            raise Refused("service.missing", hint=NOT_WITHOUT[arguments.command])
+        from app.cli import offline
+
+        answer = offline.halt(folder, why)
+    _print(arguments, answer)
+    return 0
+
+
+def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
+    """The service's answer, None when no service listens. Raises what the service refused."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(ANSWER_SECONDS)
+        try:
+            link.connect(os.fspath(folder / SOCKET_FILE))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except PermissionError:
+            hint = "you may not talk to the service: use sudo or join the group plimsoll"
+            raise Refused("service.permission", hint=hint) from None
+        except OSError as error:
+            raise Unreachable("service", error.strerror or error) from None
+        return _opened(_exchange(link, {"command": command, "why": why}))
+
+
+def _exchange(link: socket.socket, request: dict[str, Any]) -> bytes:
+    try:
+        link.sendall(json.dumps(request).encode() + b"\n")
+        with link.makefile("rb") as stream:
+            return stream.readline(ANSWER_LIMIT)
+    except OSError as error:
+        raise Unreachable("service", f"no answer ({error}); ask plimsoll status what became of it") from None
+
+
+def _opened(line: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+        if answer["ok"]:
+            return dict(answer["result"])
+        text, code = str(answer["error"]), int(answer["exit"])
+    except (ValueError, KeyError, TypeError):
+        raise Theirs("service", "its answer made no sense") from None
+    refused = Refused(text)
+    refused.exit_code = code
+    raise refused
+
+
+def _print(arguments: Namespace, answer: dict[str, Any]) -> None:
+    if arguments.json:
+        json.dump(answer, sys.stdout, indent=2)
+        print()
+    else:
+        from app.cli import show
+
+        print(show.lines(arguments.command, answer))

@@ -1,0 +1,143 @@
+"""Answers as text for a terminal. Pure: a dict in, lines out. JSON is the contract, this is for eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+Row = Mapping[str, Any]
+NS = 1_000_000_000
+
+
+def lines(command: str, answer: Row) -> str:
+    """The text of `answer` to `command`."""
+    shown: dict[str, Callable[[Row], str]] = {
+        "status": _status,
+        "orders": lambda a: _table(a["orders"], ORDER_COLUMNS, "no orders"),
+        "positions": lambda a: _table(a["positions"], POSITION_COLUMNS, "flat"),
+        "trades": lambda a: _table(a["trades"], TRADE_COLUMNS, "no trades yet"),
+    }
+    text = shown.get(command, _done)(answer)
+    return (
+        text
+        if answer.get("service", True)
+        else f"no service is running; this is what its journal says\n{text}"
+    )
+
+
+def _status(answer: Row) -> str:
+    view = answer.get("snapshot")
+    return _offline(answer) if view is None else "\n".join(filter(None, _online(view)))
+
+
+def _online(view: Row) -> list[str]:
+    account, today, goal = view["account"], view["today"], view["goal"]
+    text = [f"{view['state'].upper()}  ({view['mode']}, {'armed' if view['armed'] else 'not armed'})"]
+    text += [f"  because {_reason(reason)}" for reason in view["reasons"]]
+    if goal["goal"] != "none":
+        text.append(
+            f"  goal {goal['goal']}: {'pending' if goal['pending'] else 'confirmed'} {goal['detail']}"
+        )
+    text.append("link    " + ("up" if view["link_up"] else f"down {view['link_detail']}"))
+    text.append("journal " + (view["journal"] or "ok"))
+    if account:
+        text.append(f"account {account['name']}: balance {account['balance']}, equity {account['equity']}, ")
+        text[-1] += f"{account['floor_distance'] or 'unknown'} above the floor"
+    if today:
+        text.append(
+            f"today   net {today['net'] or 'unknown'} (gross {today['gross']}, fees {today['fees']}, "
+        )
+        text[-1] += f"unrealised {today['unrealised'] or 'unknown'})"
+    held = ", ".join(f"{position['net']:+d} {position['symbol']}" for position in view["positions"])
+    text.append(f"held    {held or 'flat'}")
+    return text
+
+
+def _offline(answer: Row) -> str:
+    armed = "armed" if answer["armed"] else "not armed"
+    text = [armed, *(f"  because {reason['code']} {reason['detail']}" for reason in answer["reasons"])]
+    held = ", ".join(f"{position['net']:+d} {position['contract']}" for position in answer["positions"])
+    return "\n".join([*text, f"held by the books: {held or 'flat'}"])
+
+
+def _reason(reason: Row) -> str:
+    detail = f" ({reason['detail']})" if reason["detail"] else ""
+    return f"{reason['code'].replace('_', ' ')}{detail}; ends {reason['ends'].removeprefix('ends ')}"
+
+
+def _done(answer: Row) -> str:
+    goal = answer.get("goal") or {}
+    pending = f", goal {goal['goal']} pending" if goal.get("pending") else ""
+    text = [f"{answer['done']}: done; {str(answer.get('state', '')).upper()}{pending}"]
+    return "\n".join(text + [f"  because {_reason(reason)}" for reason in answer.get("reasons", ())])
+
+
+def _time(row: Row, key: str) -> str:
+    return datetime.fromtimestamp(row[key] // NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _price(row: Row) -> str:
+    for text, ticks in (("stop", "stop_ticks"), ("limit", "limit_ticks")):
+        if row.get(text):
+            return str(row[text])
+        if row.get(ticks) is not None:
+            return f"{row[ticks]} ticks"
+    return "market"
+
+
+def _usd(micro: Any) -> str:
+    return "" if micro is None else f"{Decimal(micro) / 1_000_000:.2f}"
+
+
+Column = tuple[str, Callable[[Row], Any]]
+
+
+def _of(*keys: str) -> Callable[[Row], Any]:
+    """The first of `keys` the row has: the service and the journal's file name some columns differently."""
+    return lambda row: next((row[key] for key in keys if row.get(key) is not None), "")
+
+
+def _side(row: Row) -> str:
+    return {1: "buy", -1: "sell"}.get(row["side"], str(row["side"]))
+
+
+ORDER_COLUMNS: tuple[Column, ...] = (
+    ("time (UTC)", lambda row: _time(row, "created_ns")),
+    ("strategy", _of("strategy")),
+    ("contract", _of("contract")),
+    ("side", _side),
+    ("filled", lambda row: f"{row['filled']}/{row['size']}"),
+    ("type", _of("type")),
+    ("role", _of("role")),
+    ("price", _price),
+    ("state", _of("state")),
+    ("reason", _of("reason")),
+)
+POSITION_COLUMNS: tuple[Column, ...] = (
+    ("contract", _of("contract")),
+    ("net", lambda row: f"{row['net']:+d}"),
+    ("average", _of("average")),
+    ("unrealised", _of("unrealised")),
+    ("stop at venue", _of("stop")),
+    ("target", _of("target")),
+)
+TRADE_COLUMNS: tuple[Column, ...] = (
+    ("time (UTC)", lambda row: _time(row, "utc_ns")),
+    ("strategy", _of("strategy")),
+    ("contract", _of("contract")),
+    ("side", _side),
+    ("size", _of("size")),
+    ("price (ticks)", _of("price_ticks")),
+    ("fees", lambda row: _usd(row.get("fees_micro"))),
+    ("gross", lambda row: _usd(row.get("gross_micro"))),
+)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str) -> str:
+    if not rows:
+        return empty
+    cells = [[name for name, _ in columns], *([str(value(row)) for _, value in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
