@@ -74,6 +74,8 @@ def test_good_sleeps_outside_the_loop(): blocking.sleep()
 async def test_good_looks_at_a_database(): sqlite3.connect(":memory:").close()
 async def test_good_blocks_in_a_thread(): await asyncio.to_thread(blocking.database)
 async def test_good_awaits_its_task(): await asyncio.create_task(asyncio.sleep(0))
+@given(st.integers())
+async def test_good_awaits_under_hypothesis(n): await asyncio.sleep(0)
 async def test_good_starts_a_child():
     child = await asyncio.create_subprocess_exec("true")
     await child.wait()
@@ -164,7 +166,7 @@ def test_catches_the_planted_offence(verdicts: dict[str, list[str]], planted: st
 
 def test_lets_everything_else_pass(verdicts: dict[str, list[str]]) -> None:
     good = {name: said for name, said in verdicts.items() if name.startswith("test_good_")}
-    assert len(good) == 7
+    assert len(good) == 8
     assert not any(good.values()), good
 
 
