@@ -30,9 +30,7 @@ def _opening(local: datetime) -> int:
 
 
 class Windows:
-    """The windows of `minutes` length. Remembers the trading day last asked about: nearly every question is
-    about it.
-    """
+    """The windows of `minutes` length. Remembers the trading day last asked about."""
 
     __slots__ = ("_day_end_ns", "_day_start_ns", "length_ns", "minutes")
 
@@ -46,6 +44,8 @@ class Windows:
         """(start, end) of the window that holds `utc_ns`, half-open."""
         if not self._day_start_ns <= utc_ns < self._day_end_ns:
             self._find_day(utc_ns)
+        if self.minutes == DAY_MINUTES:
+            return self._day_start_ns, self._day_end_ns
         start = utc_ns - (utc_ns - self._day_start_ns) % self.length_ns
         return start, min(start + self.length_ns, self._day_end_ns)
 
@@ -77,9 +77,7 @@ class _Growing:
 
 
 class BarBuilder:
-    """Bars of one contract, trade by trade. A bar that was told is final: what arrives for it later is
-    counted in `late`.
-    """
+    """Bars of one contract, trade by trade. A bar that was told is final; `late` counts what missed it."""
 
     def __init__(self, minutes: int) -> None:
         self._windows = Windows(minutes)
@@ -89,9 +87,7 @@ class BarBuilder:
         self.late = 0  # trades that came after their bar had been told
 
     def add(self, trade: MarketTrade) -> Bar | None:
-        """Take a trade; returns the bar before it when the trade opens a new window. Raises Ours for
-        another contract.
-        """
+        """Take a trade; returns the bar it ended, if any. Raises Ours for a trade of another contract."""
         self._contract = self._contract or trade.contract
         if trade.contract != self._contract:
             raise Ours(f"a trade of {trade.contract} in the bars of {self._contract}")

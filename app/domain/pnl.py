@@ -41,9 +41,7 @@ class DayPnl:
 
 
 def unrealised_micro(ledger: Ledger, quotes: Mapping[str, Quote]) -> int | None:
-    """Open P&L of the account: longs at the bid, shorts at the ask; None when any open contract has no such
-    price.
-    """
+    """Open P&L of the account, longs at the bid and shorts at the ask; None when such a price is missing."""
     total = 0
     for contract in ledger.open_contracts():
         amount = ledger.unrealised_micro(contract, quotes.get(contract))
@@ -114,9 +112,7 @@ def balance_points(ledger: Ledger, start_micro: int) -> list[int]:
 
 
 def max_drawdown_micro(points: Iterable[int], start_micro: int) -> int:
-    """The deepest fall of `points` (equity by time) below the highest before; >= 0. The first peak is the
-    start.
-    """
+    """The deepest fall (>= 0) of `points`, equity by time, below the highest before; the start counts."""
     peak, deepest = start_micro, 0
     for point in points:
         peak = max(peak, point)

@@ -59,9 +59,7 @@ class GateView:
 
 
 class Desk:
-    """What the rules may look at beside the view: limits, calendar, the windows, and sizes still to be
-    answered.
-    """
+    """What the rules may look at beside the view: limits, calendar, windows, sizes still to be answered."""
 
     __slots__ = ("_products", "calendar", "limits", "raised", "throttle")
 
@@ -280,9 +278,7 @@ def order_size(desk: Desk, order: Order, view: GateView) -> None:
 
 
 def contracts(desk: Desk, order: Order, view: GateView) -> None:
-    """Worst case of each contract over positions and live orders; summed by symbol and, by weight, over
-    all.
-    """
+    """The worst cases of all contracts over positions and live orders, by symbol and by weight."""
     product, limits, found = desk.instrument(order.contract), desk.limits, desk.pending(order, view)
     of_symbol = tenths = 0
     for contract in found.keys() | view.positions.keys():
