@@ -1,4 +1,4 @@
-"""What the service drags in: every module of ``app`` is imported in one clean process, and the rest is counted."""
+"""What the service drags in: every module of ``app`` is imported in one clean process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 
 
 def imported(names: list[str]) -> set[str]:
-    """Return the top-level modules a fresh interpreter holds after importing ``names``, warnings being errors."""
+    """Return the top-level modules a fresh interpreter holds after importing ``names``; a warning fails."""
     command = [sys.executable, "-W", "error", "-c", PROBE, *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

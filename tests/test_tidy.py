@@ -23,7 +23,8 @@ def plant(root: Path, file: str, source: str) -> list[str]:
 
 
 def test_the_tree_is_tidy() -> None:
-    assert offences(ROOT) == []
+    found = offences(ROOT)
+    assert not found, "\n".join(["", *found])
 
 
 @pytest.mark.parametrize(
