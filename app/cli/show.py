@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.engine.snapshot import ReasonView
+from app.web import words
+
 Row = Mapping[str, Any]
 NS = 1_000_000_000
 
@@ -63,8 +66,7 @@ def _offline(answer: Row) -> str:
 
 
 def _reason(reason: Row) -> str:
-    detail = f" ({reason['detail']})" if reason["detail"] else ""
-    return f"{reason['code'].replace('_', ' ')}{detail}; ends {reason['ends'].removeprefix('ends ')}"
+    return words.because(ReasonView(**reason))
 
 
 def _done(answer: Row) -> str:

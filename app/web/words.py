@@ -45,10 +45,18 @@ def phrase(code: str) -> str:
 
 
 def because(reason: ReasonView) -> str:
-    """One reason as one sentence part: "the session is closed; ends at 17:00 Chicago"."""
+    """One reason as one sentence part: "the session is closed; ends 18:00 New York"."""
     detail = f" ({reason.detail})" if reason.detail else ""
-    ends = f"; ends {reason.ends.removeprefix('ends ')}" if reason.ends else ""
-    return phrase(reason.code) + detail + ends
+    ends = _ends(reason)
+    return phrase(reason.code) + detail + (f"; {ends}" if ends else "")
+
+
+def _ends(reason: ReasonView) -> str:
+    if reason.until_ns:
+        return f"ends {_local(reason.until_ns).strftime('%a %H:%M')} New York"
+    if reason.ends.startswith("a person"):
+        return f"ends when {reason.ends}"
+    return reason.ends if reason.ends.startswith("over") or not reason.ends else f"ends {reason.ends}"
 
 
 def sentence(state: str, reasons: Iterable[ReasonView]) -> str:

@@ -53,10 +53,10 @@ FACTS = {
 }
 STRATEGY = StrategyLine("overnight_range", "ES", CONTRACT, True, "117.44", 1, FACTS)
 CLOSED = ReasonView(
-    "session_closed", "time", "*", "halted", "no_entries", NOW - S, NOW + S, "", "at 17:00 Chicago"
+    "session_closed", "time", "*", "halted", "no_entries", NOW - S, 1_795_215_600 * S, "", "by the calendar"
 )
 STOPPED = ReasonView(
-    "halt", "person", "*", "halted", "no_entries", NOW, 0, "stop entries", "by plimsoll rearm"
+    "halt", "person", "*", "halted", "no_entries", NOW, 0, "stop entries", "a person re-arms"
 )
 
 ACTIVE = Snapshot(
