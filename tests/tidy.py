@@ -76,7 +76,7 @@ def _in_text(path: Path, text: str) -> Iterator[str]:
 
 
 def _in_python(name: str, tree: ast.Module) -> Iterator[str]:
-    if ast.get_docstring(tree) is None:
+    if tree.body and ast.get_docstring(tree) is None:
         yield ": no docstring: say what lives here and what must not"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
