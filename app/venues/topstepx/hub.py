@@ -1,0 +1,318 @@
+"""One SignalR hub: connections that live once, and the policy that replaces them.
+
+    Hub.run --- opens --> HubConnection.run --- records --> on_event(target, arguments, received_mono_ns)
+        ^                        |
+        `-- waits, fresh token --'  ends: closed, silent, refused, too old, or told to
+
+The hub has no replay and no sequence numbers (facts 0.7). A new connection therefore means: subscribe
+everything again, then say `on_up`, whose receiver re-reads REST. What the events mean is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, TypeAlias
+
+import aiohttp
+from msgspec import Raw
+from yarl import URL
+
+from app.clock import NS, Clock
+from app.errors import PlimsollError, Theirs, Unreachable
+from app.venues.topstepx.codec import signalr
+from app.venues.topstepx.codec.fields import SOURCE
+from app.venues.topstepx.pacing import Backoff, Bell, pause
+from app.venues.topstepx.times import Times
+from app.venues.topstepx.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+BATCH = 500  # records handled before the loop gets a turn; the desk's bound for one callback
+MAX_FRAME = (
+    signalr.MAX_RECORD
+)  # bytes; the library's own limit must not be the smaller one (a peer met close 1009)
+MAX_NEGOTIATION = 64 * 1024  # bytes of a negotiation's answer, usually under 1 KiB
+
+Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[bool]"
+Subscription = tuple[str, tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HubHandlers:
+    """Who listens. None of these may block; what they raise is a bug of ours and ends the hub."""
+
+    on_event: Callable[[str, Sequence[Raw], int], None]
+    subscriptions: Callable[[], Iterable[Subscription]]
+    on_up: Callable[[], None]
+    on_down: Callable[[str], None]
+
+
+class HubConnection:
+    """One WebSocket with its handshake and subscriptions. Opened once, ended once."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub, self._clock, self._times = hub, hub.clock, hub.times
+        self._buffer = signalr.RecordBuffer()
+        self._socket: Socket | None = None
+        self._bell = Bell(hub.clock)
+        self._problem = ""
+        self._ended = False
+        self._awaited: set[str] = set()
+        self._calls = 0
+        self._handled = 0
+        self.up = False
+        self._opened_ns = self._heard_ns = self._pinged_ns = hub.clock.mono_ns()
+
+    # -- the life of it ----------------------------------------------------------------------------
+
+    async def run(self) -> str:
+        """Open, subscribe, read until it ends; returns why. Only our own bugs are raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep(), name=f"{self._hub.name} keeper")
+                reason = await self._guarded()
+                keeper.cancel()
+        finally:
+            await self._close()
+        return reason
+
+    async def _guarded(self) -> str:
+        try:
+            async with asyncio.timeout(self._times.hub_open_ns / NS):
+                records = await self._open()
+            self._handle_all(records, self._clock.mono_ns())
+            await self._subscribe(self._hub.handlers.subscriptions())
+            await self._read()
+        except PlimsollError as error:
+            return self._problem or str(error)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return self._problem or type(error).__name__  # their texts may hold the URL, and that the token
+
+    def end(self, reason: str) -> None:
+        """Give it up. Idempotent; the first reason is kept."""
+        self._problem = self._problem or reason
+        self._bell.ring()
+
+    @property
+    def age_ns(self) -> int:
+        return self._clock.mono_ns() - self._opened_ns
+
+    async def _close(self) -> None:
+        self._ended = True
+        if self._socket is not None:
+            await self._socket.close()
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    async def _open(self) -> list[bytes]:
+        """Connect and shake hands. Returns records that came along with the handshake's answer."""
+        await self._hub.tokens.fresh()
+        generation = self._hub.tokens.generation
+        try:
+            self._socket = await self._connect()
+        except aiohttp.WSServerHandshakeError as error:
+            self._turned_away(error.status, generation)
+        await self._send(signalr.HANDSHAKE)
+        while not (records := self._buffer.feed(await self._frame())):
+            pass
+        signalr.check_handshake(records[0])
+        return records[1:]
+
+    async def _connect(self) -> Socket:
+        query = {"access_token": self._hub.tokens.reveal()}
+        if not self._hub.skip_negotiation:
+            query["id"] = await self._negotiate()
+        return await self._hub.session.ws_connect(
+            self._hub.url.update_query(query),
+            max_msg_size=MAX_FRAME,
+            decode_text=False,
+            timeout=aiohttp.ClientWSTimeout(ws_close=self._times.hub_close_ns / NS),
+        )
+
+    async def _negotiate(self) -> str:
+        url = (self._hub.url / "negotiate").update_query(negotiateVersion=1)
+        generation = self._hub.tokens.generation
+        headers = {"Authorization": f"Bearer {self._hub.tokens.reveal()}"}
+        async with self._hub.session.post(url, headers=headers, allow_redirects=False) as response:
+            if response.status != 200:
+                self._turned_away(response.status, generation)
+            return signalr.connection_key(await response.content.read(MAX_NEGOTIATION))
+
+    def _turned_away(self, status: int, generation: int) -> None:
+        if status in (401, 403):
+            self._hub.tokens.died(generation)
+        raise Unreachable(self._hub.name, f"HTTP {status}")
+
+    async def _subscribe(self, subscriptions: Iterable[Subscription]) -> None:
+        """Ask for everything; `up` follows when the hub has confirmed each."""
+        for target, arguments in subscriptions:
+            await self.invoke(target, *arguments)
+
+    async def invoke(self, target: str, *arguments: object) -> None:
+        """Call a hub method; an error in its completion ends the connection."""
+        self._calls += 1
+        key = str(self._calls)
+        self._awaited.add(key)
+        await self._send(signalr.invocation(target, arguments, key))
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    async def _send(self, record: bytes) -> None:
+        assert self._socket is not None
+        await self._socket.send_str(record.decode())
+
+    async def _frame(self) -> bytes:
+        """The next frame's bytes. Raises Unreachable when the socket is closed."""
+        assert self._socket is not None
+        if self._problem:
+            raise Unreachable(self._hub.name, self._problem)
+        message = await self._socket.receive()
+        if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            code = self._socket.close_code
+            raise Unreachable(
+                self._hub.name, self._problem or f"closed with {message.type.name} {code or ''}"
+            )
+        data: bytes = message.data
+        return data
+
+    async def _read(self) -> NoReturn:
+        while True:
+            data = await self._frame()
+            received = self._heard_ns = self._clock.mono_ns()
+            records = self._buffer.feed(data)
+            while len(records) > BATCH:
+                self._handle_all(records[:BATCH], received)
+                del records[:BATCH]
+                await asyncio.sleep(0)
+            self._handle_all(records, received)
+            await self._yield_sometimes(len(records))
+
+    async def _yield_sometimes(self, count: int) -> None:
+        """Frames that lie ready are received without a turn of the loop, so their records are counted
+        together.
+        """
+        self._handled += count
+        if self._handled >= BATCH:
+            self._handled = 0
+            await asyncio.sleep(0)
+
+    def _handle_all(self, records: list[bytes], received_ns: int) -> None:
+        for record in records:
+            message = signalr.decode_message(record)
+            if message.type == signalr.INVOCATION and message.target is not None:
+                self._hub.handlers.on_event(message.target, message.arguments or [], received_ns)
+            elif message.type == signalr.COMPLETION:
+                self._completed(message)
+            elif message.type == signalr.CLOSE:
+                raise Unreachable(self._hub.name, message.error or "closed by the hub")
+
+    def _completed(self, message: signalr.Message) -> None:
+        if message.error is not None:
+            raise Theirs(self._hub.name, message.error)
+        self._awaited.discard(message.invocation_id or "")
+        if not self._awaited and not self.up:
+            self.up = True
+            self._hub.handlers.on_up()
+
+    # -- keeping -----------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Ping, and give the connection up when it is silent, too old, never came up, or was told to end."""
+        while not self._problem:
+            await self._bell.wait(self._times.hub_tick_ns)
+            self._problem = self._problem or self._fault()
+            if not self._problem:
+                await self._ping()
+        if self._socket is not None:
+            await self._socket.close()
+
+    def _fault(self) -> str:
+        now, times = self._clock.mono_ns(), self._times
+        if not self.up and now - self._opened_ns >= times.hub_open_ns:
+            return "not subscribed in time"
+        if now - self._heard_ns >= times.hub_silence_ns:
+            return f"silent for {times.hub_silence_ns // NS} s"
+        return "planned rebuild" if now - self._opened_ns >= times.hub_life_ns else ""
+
+    async def _ping(self) -> None:
+        now = self._clock.mono_ns()
+        if self._socket is None or now - self._pinged_ns < self._times.hub_ping_ns:
+            return
+        self._pinged_ns = now
+        try:
+            await self._send(signalr.PING)
+        except (aiohttp.ClientError, OSError) as error:
+            self._problem = type(error).__name__
+
+
+class Hub:
+    """Keeps one hub connected: a new connection each time, a fresh token, growing delays."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        session: aiohttp.ClientSession,
+        tokens: Tokens,
+        clock: Clock,
+        times: Times,
+        handlers: HubHandlers,
+        skip_negotiation: bool = True,
+    ) -> None:
+        self.name = f"{SOURCE} {name}"
+        self.url = _http(URL(url))
+        self.session, self.tokens, self.clock, self.times = session, tokens, clock, times
+        self.handlers, self.skip_negotiation = handlers, skip_negotiation
+        self._connection: HubConnection | None = None
+        self._backoff = Backoff(times.hub_delays_ns)
+
+    @property
+    def up(self) -> bool:
+        return self._connection is not None and self._connection.up
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            reason = await self._live_once()
+            await pause(self.clock, max(1, self._delay_ns(reason)))
+
+    async def _live_once(self) -> str:
+        connection = self._connection = HubConnection(self)
+        try:
+            reason = await connection.run()
+        finally:
+            self._connection = None
+        if connection.up:
+            if connection.age_ns >= self.times.hub_stable_ns:
+                self._backoff.reset()
+            self.handlers.on_down(f"{self.name}: {reason}")
+        return reason
+
+    def _delay_ns(self, reason: str) -> int:
+        log.log(
+            logging.DEBUG if self._backoff.failures else logging.WARNING,
+            "%s: %s; connecting anew",
+            self.name,
+            reason,
+        )
+        return self._backoff.next_ns()
+
+    def restart(self, reason: str) -> None:
+        """Give the current connection up and open a new one at once."""
+        if self._connection is not None:
+            self._connection.end(reason)
+
+    async def invoke(self, target: str, *arguments: object) -> None:
+        """Call a hub method on the current connection; nothing when there is none: it will subscribe by
+        itself.
+        """
+        if self._connection is not None and self._connection.up:
+            await self._connection.invoke(target, *arguments)
+
+
+def _http(url: URL) -> URL:
+    """ws and wss are http and https to the library, and negotiation needs the latter."""
+    return url.with_scheme({"ws": "http", "wss": "https"}.get(url.scheme, url.scheme))
