@@ -83,6 +83,7 @@ class Database:
 
     def __init__(self, path: Path, connection: aiosqlite.Connection, inbox: deque[Batch]) -> None:
         self.path, self._connection, self._inbox = path, connection, inbox
+        self._closed = False
 
     async def write(self, batch: Batch) -> None:
         """Write (statement, rows) pairs as one transaction; no rows = a statement without parameters.
@@ -94,7 +95,10 @@ class Database:
         await self._connection.commit()
 
     async def close(self) -> None:
-        """Fold the log into the file and close; a disk that cannot is no reason to stay open."""
+        """Fold the log into the file and close; a disk that cannot is no reason to stay open. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             with suppress(sqlite3.Error):
                 await self._connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -125,6 +129,10 @@ async def open_database(folder: Path, schema: Schema) -> Database:
         return await _open(path, schema, version)
     except (sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
+
+
+def _read_only_uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
 
 
 def _is_new(path: Path) -> bool:
@@ -166,7 +174,7 @@ async def _configure(connection: aiosqlite.Connection, schema: Schema) -> None:
 async def open_reader(path: Path) -> aiosqlite.Connection:
     """A connection that can neither write nor checkpoint. Raises what sqlite3 raises."""
     connection = await aiosqlite.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
+        _read_only_uri(path),
         uri=True,
         timeout=BUSY_S,
         isolation_level=None,
@@ -217,8 +225,10 @@ async def _value(connection: aiosqlite.Connection, statement: str) -> Any:
 
 def unusable(path: Path, error: Exception) -> PlimsollError:
     """The error for an owner: what is wrong with the file and what to do about it."""
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return Theirs(str(path), f"damaged ({error}); it was left as it is: move it aside to begin a new one")
+    if type(error) is sqlite3.DatabaseError:  # its subclasses mean the disk, the lock or the statement
+        return Theirs(
+            str(path), f"is damaged and was left as it is; move it aside to begin a new one ({error})"
+        )
     refused = Refused(
         "store.unusable", f"{path}: {error}", hint="check free space and permissions of its folder"
     )

@@ -16,7 +16,7 @@ from app.errors import Ours
 from app.store.database import open_database, open_reader
 from app.store.lock import InstanceLock
 from app.store.reader import StoreReader
-from app.store.rows import MARKET_ROWS, STATE_ROWS
+from app.store.rows import MARKET_ROWS, STATE_ROWS, Row
 from app.store.schema import MARKET, STATE
 from app.store.writer import Then, Writer
 
@@ -46,7 +46,8 @@ class Store:
 
     def append(self, records: Sequence[Record], then: Then | None = None) -> None:
         """See `ports.Journal`. Copies every record to plain values before it returns."""
-        state, market = [], []
+        state: list[Row] = []
+        market: list[Row] = []
         for record in records:
             kind = type(record)
             if kind in STATE_ROWS:

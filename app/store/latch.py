@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import aiosqlite
+
 from app.clock import Clock
 from app.engine.records import ArmedChanged, Audited, Happened, ReasonOpened, Record
 from app.risk.state import Code, Goal, Kind, Reason, TradingState
 from app.store.database import open_database, unusable
 from app.store.lock import InstanceLock
-from app.store.rows import STATE_ROWS
+from app.store.rows import STATE_ROWS, Rows
 from app.store.schema import STATE
 from app.store.writer import group
 
@@ -25,16 +27,17 @@ async def write_latch(data_dir: Path, *, by: str, why: str, clock: Clock) -> Non
     try:
         database = await open_database(data_dir, STATE)
         try:
-            records = _halt(by, why, clock.wall_ns())
-            await database.write(
-                group([(tuple(row for r in records for row in STATE_ROWS[type(r)](r)), None)])
-            )
-        except Exception as error:
+            await database.write(group([(_rows(_halt(by, why, clock.wall_ns())), None)]))
+        except (aiosqlite.Error, OSError) as error:
             raise unusable(database.path, error) from error
         finally:
             await database.close()
     finally:
         lock.release()
+
+
+def _rows(records: list[Record]) -> Rows:
+    return tuple(row for record in records for row in STATE_ROWS[type(record)](record))
 
 
 def _halt(by: str, why: str, utc_ns: int) -> list[Record]:

@@ -41,7 +41,8 @@ class Statement(NamedTuple):
     sql: str
 
 
-Rows: TypeAlias = tuple[tuple[Statement, tuple[Any, ...]], ...]
+Row: TypeAlias = tuple[Statement, tuple[Any, ...]]
+Rows: TypeAlias = tuple[Row, ...]
 
 
 def _insert(table: str, columns: str, conflict: str = "") -> Statement:
@@ -57,8 +58,8 @@ def _upsert(table: str, key: str, columns: str) -> Statement:
 
 ORDER_COLUMNS = (
     "tag, strategy, account_id, contract, side, size, type, role, limit_ticks, stop_ticks, "
-    "bracket_stop_ticks, bracket_target_ticks, oco, parent_tag, state, venue_id, filled, created_ns, updated_ns, reason, "
-    "cancel_requested, ref"
+    "bracket_stop_ticks, bracket_target_ticks, oco, parent_tag, state, venue_id, filled, created_ns, "
+    "updated_ns, reason, cancel_requested, ref"
 )
 FILL_COLUMNS = (
     "account_id, id, order_id, contract, side, size, price_ticks, fees_micro, utc_ns, gross_micro, voided, "
@@ -92,47 +93,41 @@ _CALL = _insert("venue_calls", "utc_ns, endpoint, status, error_code, duration_n
 _BAR = _upsert("bars", "contract, minutes, start_ns", BAR_COLUMNS)
 
 
-def safe(text: str, limit: int = TEXT_LIMIT) -> str:
-    """`text` as SQLite can store it: at most `limit` characters, lone surrogates replaced."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
+def storable(text: str) -> str:
+    """`text` as SQLite can store it: lone surrogates replaced."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def safe(text: str) -> str:
+    """Free text: storable, and at most TEXT_LIMIT characters."""
+    return storable(text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…")
 
 
 def _order_row(o: Order) -> tuple[Any, ...]:
     legs = (None, None) if o.bracket is None else (o.bracket.stop_ticks, o.bracket.target_ticks)
     return (
-        *(o.tag, o.strategy, o.account_id, o.contract, int(o.side), o.size, o.type.value, o.role.value),
-        *(o.limit_ticks, o.stop_ticks, *legs, o.oco, o.parent_tag, o.state.value, o.venue_id, o.filled),
-        *(o.created_ns, o.updated_ns, safe(o.reason), int(o.cancel_requested), o.ref),
+        *(storable(o.tag), o.strategy, o.account_id, storable(o.contract), int(o.side), o.size, o.type.value),
+        *(o.role.value, o.limit_ticks, o.stop_ticks, *legs, storable(o.oco), storable(o.parent_tag)),
+        *(o.state.value, o.venue_id, o.filled, o.created_ns, o.updated_ns, safe(o.reason)),
+        *(int(o.cancel_requested), storable(o.ref)),
     )
 
 
 def _order(record: OrderChanged) -> Rows:
     o, at = record.order, record.utc_ns
+    row = _order_row(o)
     event = (
-        *(at, o.tag, record.event, o.state.value, o.venue_id, o.size, o.filled, o.limit_ticks, o.stop_ticks),
+        *(at, row[0], record.event, o.state.value, o.venue_id, o.size, o.filled, o.limit_ticks, o.stop_ticks),
         safe(o.reason),
     )
-    row = (*_order_row(o), max(at, o.created_ns, o.updated_ns))
-    return (_ORDER, row), (_ORDER_EVENT, event)
+    return (_ORDER, (*row, max(at, o.created_ns, o.updated_ns))), (_ORDER_EVENT, event)
 
 
 def _fill(record: FillBooked) -> Rows:
-    f = record.fill
+    f, day = record.fill, record.trade_date.isoformat()
     row = (
-        *(
-            f.account_id,
-            f.id,
-            f.order_id,
-            f.contract,
-            int(f.side),
-            f.size,
-            f.price_ticks,
-            f.fees_micro,
-            f.utc_ns,
-        ),
-        *(f.gross_micro, int(f.voided), record.tag, record.strategy, record.trade_date.isoformat()),
+        *(f.account_id, f.id, f.order_id, storable(f.contract), int(f.side), f.size, f.price_ticks),
+        *(f.fees_micro, f.utc_ns, f.gross_micro, int(f.voided), storable(record.tag), record.strategy, day),
     )
     return ((_FILL, row),)
 
@@ -179,7 +174,7 @@ def _tags(record: TagsReserved) -> Rows:
 
 
 def _strategy(record: StrategyState) -> Rows:
-    return ((_STRATEGY, (record.strategy, record.account_id, record.text, record.utc_ns)),)
+    return ((_STRATEGY, (record.strategy, record.account_id, storable(record.text), record.utc_ns)),)
 
 
 def _event(record: Happened) -> Rows:

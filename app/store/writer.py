@@ -82,12 +82,11 @@ class Writer:
 
     async def _run(self) -> None:
         try:
-            while not self._closing:
+            while self._queue or not self._closing:
                 await self._wake.wait()
                 self._wake.clear()
                 self._stop_timer()
-                while self._queue:
-                    await self._flush()
+                await self._flush()
         finally:
             self._stop_timer()
             self._give_up("the writer was stopped")
@@ -96,6 +95,8 @@ class Writer:
         appends = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_APPENDS))]
         rows = sum(len(rows) for rows, _ in appends)
         self._waiting_rows -= rows
+        if self._queue:
+            self._wake.set()
         try:
             if rows:
                 await self._database.write(group(appends))
@@ -132,7 +133,9 @@ class Writer:
                     self._loop.call_exception_handler(context)
 
     def _error(self) -> Refused:
-        hint = "trading stays closed; free the disk or replace it, then restart plimsoll"
+        hint = (
+            "" if self._closing else "trading stays closed; free or replace the disk, then restart plimsoll"
+        )
         return Refused("journal.failed", self.failed, hint=hint)
 
     def _stop_timer(self) -> None:
