@@ -40,8 +40,8 @@ def muldiv(a: int, b: int, c: int) -> int:
 
 
 def int64(value: int) -> int:
-    """Return ``value``; raises OverflowError outside signed 64 bits, TypeError when not an integer."""
-    if not isinstance(value, int):
+    """Return ``value``; OverflowError outside signed 64 bits, TypeError for a bool and for no integer."""
+    if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"an integer is needed, not {type(value).__name__}")
     if value > _MAX or value < _MIN:
         raise OverflowError("integer outside the signed 64-bit range")
@@ -60,8 +60,7 @@ def _product_fits(a: int, b: int) -> bool:
 def _carry(remainder: int, divisor: int, odd: int) -> int:
     """Return 1 when a floored quotient must be raised to round half to even, else 0.
 
-    ``remainder`` has the sign of ``divisor`` and is smaller, so no difference below overflows; one negated
-    could.
+    ``remainder`` has the sign of ``divisor`` and is smaller, so no difference below overflows.
     """
     if divisor > 0:
         excess = remainder - (divisor - remainder)

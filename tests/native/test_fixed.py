@@ -99,8 +99,8 @@ def test_muldiv_refuses_arguments_outside_int64(fixed: ModuleType, bad: int, pla
         fixed.muldiv(*arguments)
 
 
-@pytest.mark.parametrize("bad", [1.0, "1", None, decimal.Decimal(1)])
-def test_integers_refuses_everything_else(fixed: ModuleType, bad: Any) -> None:
+@pytest.mark.parametrize("bad", [1.0, "1", None, decimal.Decimal(1), True])
+def test_refuses_what_is_no_integer(fixed: ModuleType, bad: Any) -> None:
     for call in (
         lambda: fixed.muldiv(bad, 1, 1),
         lambda: fixed.int64(bad),
@@ -213,7 +213,10 @@ def test_refuses_a_scale_that_64_bits_cannot_carry(fixed: ModuleType, bad: int) 
             call()
 
 
-@given(st.one_of(integers, st.floats(), st.none(), st.integers()), st.one_of(digits, st.floats(), st.none()))
+@given(
+    st.one_of(integers, st.floats(), st.none(), st.integers(), st.booleans()),
+    st.one_of(digits, st.floats(), st.none()),
+)
 def test_twins_give_the_same_verdict_on_any_kind_of_argument(value: Any, scale: Any) -> None:
     for name, arguments in (
         ("format_decimal", (value, scale)),
