@@ -36,8 +36,8 @@ class Schema:
 def split(script: str) -> Sequence[str]:
     """The statements of an SQL script, comments kept with the statement that follows."""
     found, begun = [], ""
-    for line in script.splitlines(keepends=True):
-        begun += line
+    for part in script.split(";")[:-1]:
+        begun += f"{part};"
         if sqlite3.complete_statement(begun):
             found.append(begun.strip())
             begun = ""
