@@ -27,8 +27,17 @@ PROFILE = os.environ.get("PLIMSOLL_HYPOTHESIS") or ("ci" if os.environ.get("CI")
 hypothesis.settings.load_profile(PROFILE)
 
 
+REPLAY = f"plimsoll: PLIMSOLL_SEED={SEED} PLIMSOLL_HYPOTHESIS={PROFILE}"
+
+
 def pytest_report_header() -> str:
-    return f"plimsoll: seed {SEED} (PLIMSOLL_SEED), hypothesis profile {PROFILE} (PLIMSOLL_HYPOTHESIS)"
+    return REPLAY
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
+    """Say with which seed a failure can be replayed; the quiet mode shows no header."""
+    if exitstatus:
+        terminalreporter.write_line(REPLAY)
 
 
 @pytest.fixture(scope="session")

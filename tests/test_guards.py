@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -179,3 +180,15 @@ def test_a_skip_fails_only_with_ci(tmp_path: Path, environment: dict[str, str], 
     done = run(tmp_path / "tree", SKIPS, environment)
     assert done.returncode == code, done.stdout + done.stderr
     assert "the tool is not here" in done.stdout
+
+
+def test_a_failure_names_its_seed(tmp_path: Path) -> None:
+    source = "def test_draws(rng):\n    assert rng.random() == 2\n"
+    first, again, other = (
+        run(tmp_path / name, source, {"PLIMSOLL_SEED": seed}).stdout
+        for name, seed in (("first", "7"), ("again", "7"), ("other", "8"))
+    )
+    drawn = [re.search(r"assert (0\.\d+) == 2", text) for text in (first, again, other)]
+    assert "PLIMSOLL_SEED=7 PLIMSOLL_HYPOTHESIS=fast" in first
+    assert drawn[0] and drawn[1] and drawn[2]
+    assert drawn[0][1] == drawn[1][1] != drawn[2][1]
