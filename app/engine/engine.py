@@ -34,22 +34,23 @@ from app.domain.events import (
 )
 from app.domain.intents import Close, Intent
 from app.domain.market import Bar, MarketTrade, Quote
-from app.domain.orders import Order, OrderState, OrderType, Role
+from app.domain.orders import Order, OrderState
 from app.domain.tags import TagMint, parse
 from app.engine import adjust, picture
+from app.engine.agreement import Agreement
 from app.engine.board import Board
 from app.engine.book import Book
+from app.engine.consequences import Consequences
 from app.engine.day import TradingDay
 from app.engine.doubts import Doubts
 from app.engine.events import EventLog
 from app.engine.latency import Stages
-from app.engine.lifecycle import Hooks, Lifecycle
-from app.engine.money import Money, next_day_ns
+from app.engine.lifecycle import Lifecycle
+from app.engine.money import Money
 from app.engine.ports import Action, Approved, Journal, Panel, Strategy, Venue
 from app.engine.protection import Protection
 from app.engine.pursuit import Acts, Pursuit
 from app.engine.reader import Reads
-from app.engine.reconcile import Baseline, differences, end_balances, total_net_micro
 from app.engine.records import Audited, Record, Recovered
 from app.engine.runner import Runner, View
 from app.engine.settings import ORPHAN_READ_NS, EngineSettings
@@ -61,16 +62,6 @@ from app.risk.gate import Gate, GateView
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules
 from app.risk.state import Code, Goal, Kind
-
-# Words in a refusal that mean the venue has stopped the account: trying again cannot help, so nothing tries.
-ACCOUNT_STOPPED = (
-    "daily loss",
-    "maximum loss",
-    "max position",
-    "violat",
-    "account is locked",
-    "account locked",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +92,17 @@ class Engine:
         scope = str(settings.account_id)
         self.trading = Trading(clock, journal, self.log, scope, settings.resume, self._trading_changed)
         self.stages = Stages(clock, journal)
-        hooks = Hooks(self._order_changed, self._filled, self._surfaced)
-        self.lifecycle = Lifecycle(clock, parts.calendar, journal, self.book, self.log, self.stages, hooks)
         self.money = Money(
             clock, parts.calendar, journal, self.book, self.trading, parts.limits, parts.rules, self.log
         )
         self.reads = Reads(clock, parts.calendar, parts.venue, self.book, settings.routine_read_ns)
-        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
         self.day = TradingDay(
             clock, parts.calendar, self.book, self.trading, self.money, self.log, self.reads.now
         )
         self.protection = Protection(
             clock, self.book, parts.limits.stop_deadline_ns, self.reads.now, self._unprotected
         )
+        self.runners: dict[str, Runner] = {}
         self.gate = Gate(parts.limits, parts.calendar, parts.venue.encode_place, parts.venue.encode_modify)
         reserved = parts.recovered.tags_reserved
         self.mint = TagMint(settings.tag_prefix, reserved + 1, reserved)
@@ -130,6 +119,32 @@ class Engine:
             self._fill_view,
             self._refused,
         )
+        self.consequences = Consequences(
+            clock,
+            parts.calendar,
+            self.book,
+            self.trading,
+            self.money,
+            self.submission,
+            self.protection,
+            self.log,
+            self.runners,
+        )
+        self.lifecycle = Lifecycle(
+            clock, parts.calendar, journal, self.book, self.log, self.stages, self.consequences
+        )
+        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
+        self.agreement = Agreement(
+            clock,
+            journal,
+            self.book,
+            self.money,
+            self.trading,
+            self.reads,
+            parts.rules,
+            self.log,
+            self._agreed,
+        )
         self.pursuit = Pursuit(
             clock,
             parts.calendar,
@@ -141,14 +156,11 @@ class Engine:
             Acts(self.submission.cancel, self._goal_confirmed),
         )
         self.board = Board(clock, self.trading, settings.link_flatten_after_ns)
-        self.runners: dict[str, Runner] = {}
         self.contracts: dict[str, str] = {}
-        self.baseline: Baseline | None = None
         self.link_up, self.link_detail = False, "not connected"
         self._ticking: Timer | None = None
         self._beating: Timer | None = None
         self._shown_mono_ns = 0
-        self._read_found: list[str] = []
 
     # -- start and stop
 
@@ -319,7 +331,7 @@ class Engine:
         day_start = self.parts.calendar.trading_day_start(self.clock.utc_ns())
         self.money.day_known = self.money.day_known or snapshot.fills_since_ns <= day_start
         self.doubts.on_snapshot(snapshot)
-        self._judge(snapshot)
+        self.agreement.judge(snapshot)
         self.pursuit.on_read(snapshot)
         self.money.watch()
         self._show()
@@ -380,7 +392,7 @@ class Engine:
             raise Refused("rearm.switch", "open or silent", "", "close the switch first")
         if self.trading.reasons.get(Code.DIFFERENCE) is not None:
             raise Refused(
-                "rearm.difference", "; ".join(self._read_found), "", "explain it: accept-difference"
+                "rearm.difference", "; ".join(self.agreement.found), "", "explain it: accept-difference"
             )
         if not self.book.synced:
             raise Refused("rearm.not_synced", self.link_detail, "", "wait for a clean read of the account")
@@ -391,14 +403,7 @@ class Engine:
         """The owner explains a difference: take the venue's word as the new truth. Raises Refused without a
         reason.
         """
-        if not why:
-            raise Refused("accept_difference.reason", "", "", "say why, in words")
-        if not self._read_found:
-            raise Refused("accept_difference.none", "", "", "the last complete read agreed")
-        adjust.accept(self.book, self.journal, self.log, self.clock.utc_ns(), self.money.trade_date())
-        self.baseline = None
-        self.log.add("warning", "accept_difference", f"{by}: {why}")
-        self.reads.now()
+        self.agreement.accept(by, why)
 
     def audit(self, by: str, command: str, detail: str, outcome: str) -> None:
         self.journal.append([Audited(by, command, detail, outcome, self.clock.utc_ns())])
@@ -406,11 +411,6 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """One consistent picture for page, CLI, lights and health."""
         return picture.take(self)
-
-    @property
-    def found(self) -> list[str]:
-        """What the last complete read did not agree with."""
-        return list(self._read_found)
 
     # -- inside
 
@@ -437,6 +437,14 @@ class Engine:
         self._release_holds()
         self._show()
 
+    def _agreed(self) -> None:
+        for contract in self.book.positions():
+            self.protection.watch(contract)
+        self._release_holds()
+
+    def _unprotected(self, contract: str) -> None:
+        self.consequences.unprotected(contract)
+
     def _placed(self, reply: Reply) -> None:
         order = self.book.orders.get(reply.ref)
         if order is None:
@@ -448,65 +456,13 @@ class Engine:
         if reply.outcome is Outcome.AMBIGUOUS and order.state is OrderState.UNKNOWN:
             self.log.add("alarm", "unknown_order", f"{order.tag}: {reply.reason}", order.strategy)
             self.doubts.add(order)
-        if reply.outcome is Outcome.REJECTED:
-            self._rejected(order, reply.reason)
         self.pursuit.poke()
-
-    def _rejected(self, order: Order, reason: str) -> None:
-        self.log.add("warning", "rejected", f"{order.tag}: {reason}", order.strategy)
-        if any(words in reason.lower() for words in ACCOUNT_STOPPED):
-            self.trading.restrict(Code.ACCOUNT, Kind.PERSON, f"the venue stopped the account: {reason}")
 
     def _modified(self, reply: Reply) -> None:
         self.submission.changed(reply.ref)
         if reply.outcome is not Outcome.ACCEPTED:
             self.log.add("warning", "modify", f"{reply.ref}: {reply.outcome} {reply.reason}".strip())
             self.reads.now()  # the venue's own word on the order, never a second try
-
-    def _order_changed(self, order: Order, before: OrderState) -> None:
-        if order.filled and order.role is Role.ENTRY:
-            self._one_cancels_other(order)
-        stops = (OrderType.STOP, OrderType.TRAILING_STOP)
-        if order.state.terminal and order.type in stops and self.book.net(order.contract):
-            self.protection.watch(order.contract)
-        runner = self.runners.get(order.strategy)
-        if runner is not None:
-            runner.on_order(order)
-
-    def _filled(self, fill: Fill, order: Order) -> None:
-        if order.role is Role.ENTRY:
-            self._one_cancels_other(order)
-        if self.book.net(fill.contract):
-            self.protection.watch(fill.contract)
-        self.money.watch()
-        runner = self.runners.get(order.strategy)
-        if runner is not None:
-            runner.on_fill(fill, order)
-
-    def _one_cancels_other(self, order: Order) -> None:
-        """First fill cancels the other side; a fill of both means FLAT."""
-        if not order.oco:
-            return
-        for sibling in self.book.siblings(order):
-            if not sibling.cancel_requested:
-                self.submission.cancel(sibling, f"other side {order.tag} filled")
-        group = [o for o in self.book.orders.values() if o.oco == order.oco and o.filled]
-        if len(group) > 1:
-            self._go_flat(Code.BOTH_FILLED, f"both sides of {order.oco} filled")
-
-    def _surfaced(self, order: Order) -> None:
-        self.log.add(
-            "alarm", "surfaced", f"{order.tag} was given up as lost and exists: cancelling", order.strategy
-        )
-        if order.state.live:
-            self.submission.cancel(order, "surfaced after it was given up as lost")
-
-    def _unprotected(self, contract: str) -> None:
-        self._go_flat(Code.UNPROTECTED, f"{contract} has no working stop at the venue for its whole size")
-
-    def _go_flat(self, code: Code, detail: str) -> None:
-        until = next_day_ns(self.parts.calendar, self.clock.utc_ns())
-        self.trading.restrict(code, Kind.TIME, detail, goal=Goal.FLAT, until_ns=until)
 
     def _take_account(self, report: AccountReport) -> None:
         changed = report != self.book.account
@@ -530,46 +486,6 @@ class Engine:
             self.mint.next_counter = used.counter + 1
             self.mint.reserved_to = max(self.mint.reserved_to, used.counter)
             self.submission.reserve_tags()
-
-    def _judge(self, snapshot: AccountSnapshot) -> None:
-        """Does the complete read agree with the book?"""
-        self.baseline = self.baseline or self._settled_baseline()
-        found = differences(self.book, snapshot, self.baseline)
-        proven = self.reads.on_snapshot(snapshot, found)
-        self._read_found = found
-        if not found:
-            self._agreed(snapshot)
-            return
-        self.book.synced = False
-        if proven:
-            self.trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(found))
-
-    def _settled_baseline(self) -> Baseline | None:
-        """The last settled balance, if every execution since then was read."""
-        last = max(self.money.end_of_days, default=None)
-        if last is None:
-            return None
-        before = sum(d.net_micro for d in self.book.ledger.days() if d.trade_date <= last)
-        return Baseline(self.money.end_of_days[last].balance_micro, before)
-
-    def _agreed(self, snapshot: AccountSnapshot) -> None:
-        self.book.synced = True
-        balance = snapshot.account.balance_micro
-        self.baseline = self.baseline or Baseline(balance, total_net_micro(self.book))
-        self._settle_past_days(balance)
-        self.trading.end(Code.DIFFERENCE, "a complete read that agrees")
-        for contract in self.book.positions():
-            self.protection.watch(contract)
-        self._release_holds()
-
-    def _settle_past_days(self, balance_micro: int) -> None:
-        rules, today = self.parts.rules, self.money.trade_date()
-        if rules is None or not self.money.day_known:
-            return
-        past = end_balances(self.book, balance_micro, today, self.money.end_of_days)
-        for day in sorted(past):
-            if day > rules.as_of:
-                self.money.settle(day, past[day])
 
     def _release_holds(self) -> None:
         """START and RECONNECT end once the account agrees and no entry is left at the venue."""
@@ -600,9 +516,9 @@ class Engine:
         """A feed that says nothing in session hours closes trading; the next quote opens it."""
         now, limit = self.clock.mono_ns(), self.settings.feed_silence_ns
         silent = [
-            r.contract
-            for r in self.runners.values()
-            if (q := self.book.quotes.get(r.contract)) is None or now - q.recv_mono_ns > limit
+            symbol
+            for symbol, contract in self.contracts.items()
+            if (q := self.book.quotes.get(contract)) is None or now - q.recv_mono_ns > limit
         ]
         if silent and self.link_up and self.trading.reasons.get(Code.SESSION_CLOSED) is None:
             if self.trading.reasons.get(Code.START) is None:

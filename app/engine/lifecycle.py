@@ -8,8 +8,7 @@ fill id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from app.clock import Clock
 from app.domain.calendar import TradingCalendar
@@ -32,13 +31,11 @@ _EVENT_OF: dict[OrderState, OrderEvent] = {
 }
 
 
-@dataclass(slots=True)
-class Hooks:
+class Hooks(Protocol):
     """Who else wants to know. Called after the book is consistent."""
 
-    order_changed: Callable[[Order, OrderState], None]  # the order and its state before
-    filled: Callable[[Fill, Order], None]
-    surfaced: Callable[[Order], None]  # an order we had given up as LOST exists
+    def order_changed(self, order: Order, before: OrderState) -> None: ...
+    def filled(self, fill: Fill, order: Order) -> None: ...
 
 
 class Lifecycle:
@@ -108,8 +105,6 @@ class Lifecycle:
             self._journal.append([OrderChanged(order, "changed", order.updated_ns)])
             return
         self._journal.append([OrderChanged(order, event, order.updated_ns)])
-        if before is OrderState.LOST:
-            self._hooks.surfaced(order)
         self._hooks.order_changed(order, before)
 
     # -- replies to our own requests

@@ -49,6 +49,7 @@ class Money:
         self._book, self._trading, self._limits, self._rules = book, trading, limits, rules
         self._log = log
         self.end_of_days: dict[date, EndOfDay] = {}
+        self._trusted_from = date.min  # balances of earlier days were overruled by an accepted difference
         self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
         self._alarmed: dict[str, date] = {}
 
@@ -159,6 +160,16 @@ class Money:
         self._log.add(
             "info", "end_of_day", f"{day}: balance {cents(balance_micro)}, floor {cents(floor)} USD"
         )
+
+    @property
+    def balances(self) -> dict[date, int]:
+        """End-of-day balances against which today's balance may be judged."""
+        days = self.end_of_days.items()
+        return {day: end.balance_micro for day, end in days if day >= self._trusted_from}
+
+    def forget_balances(self) -> None:
+        """The owner explained a balance (a payout, a reset): the past no longer adds up to the present."""
+        self._trusted_from = self.trade_date()
 
     def last_known_day(self) -> date | None:
         """The newest day whose end balance is settled or was stated; executions after it are read back at the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from app.clock import Clock, Timer
 from app.domain.calendar import TradingCalendar
-from app.domain.events import AccountSnapshot
 from app.engine.book import Book
 from app.engine.ports import Venue
 from app.engine.settings import (
@@ -50,7 +49,7 @@ class Reads:
         self._heard = self._book.heard
         self._venue.read(self._since_ns())
 
-    def on_snapshot(self, snapshot: AccountSnapshot, found: list[str]) -> bool:
+    def on_snapshot(self, found: list[str]) -> bool:
         """A read ended and `found` these differences. True when they are proven, not a fill under way."""
         self._running = False
         quiet = self._heard == self._book.heard

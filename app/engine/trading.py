@@ -39,7 +39,8 @@ class Trading:
         self.reasons = Reasons()
         self.armed = False
         self.epoch = 1
-        self._persons = 0  # PERSON reasons opened so far
+        self._persons = 0  # PERSON reasons given so far
+        self._rearming = False
         self._over: set[Code] = set()  # holds whose condition has ended, kept open until a person re-arms
 
     def restore(self, latch: Latch | None) -> None:
@@ -85,9 +86,11 @@ class Trading:
         self._over.discard(code)
         reason = Reason(code, kind, EVERYWHERE, now, detail, state, goal, until_ns, by)
         if not self.reasons.open(reason):
+            if kind is Kind.PERSON and self._rearming:
+                self._disarm(reason)  # said again while a re-arm waits for the disk: the later word wins
             return False
         self.epoch += 1
-        self._record(reason, by or "plimsoll")
+        self._record(reason)
         level = (
             "info" if code in _QUIET else "alarm" if kind is Kind.PERSON or goal is Goal.FLAT else "warning"
         )
@@ -142,9 +145,11 @@ class Trading:
         closing = [r for r in self.reasons.all() if r.kind is Kind.PERSON or r.code in self._over]
         records: list[Record] = [ReasonClosed(reason, by, now) for reason in closing]
         records.append(ArmedChanged(True, by, why, now))
+        self._rearming = True
         self._journal.append(records, lambda error: self._armed(error, persons, closing, by))
 
     def _armed(self, error: Exception | None, persons: int, closing: list[Reason], by: str) -> None:
+        self._rearming = False
         if error is not None or persons != self._persons:
             self._log.add(
                 "alarm", "rearm", "re-arm not done: " + (str(error) if error else "a halt came first")
@@ -157,10 +162,13 @@ class Trading:
         self._log.add("info", "rearm", f"armed by {by}")
         self._changed()
 
-    def _record(self, reason: Reason, by: str) -> None:
-        records: list[Record] = [ReasonOpened(reason)]
+    def _record(self, reason: Reason) -> None:
+        self._journal.append([ReasonOpened(reason)])
         if reason.kind is Kind.PERSON:
-            self.armed = False
-            self._persons += 1
-            records.append(ArmedChanged(False, by, f"{reason.code}: {reason.detail}", reason.since_ns))
-        self._journal.append(records)
+            self._disarm(reason)
+
+    def _disarm(self, reason: Reason) -> None:
+        self.armed = False
+        self._persons += 1
+        why = f"{reason.code}: {reason.detail}"
+        self._journal.append([ArmedChanged(False, reason.by or "plimsoll", why, self._clock.utc_ns())])

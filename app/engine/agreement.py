@@ -1,0 +1,88 @@
+"""Does the account agree with the book? Judges complete reads, settles past days.
+
+Trading stays closed until a complete read agrees; a disagreement is proven by three quiet reads, not by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.clock import Clock
+from app.domain.events import AccountSnapshot
+from app.engine import adjust
+from app.engine.book import Book
+from app.engine.events import EventLog
+from app.engine.money import Money
+from app.engine.ports import Journal
+from app.engine.reader import Reads
+from app.engine.reconcile import Baseline, differences, end_balances, total_net_micro
+from app.engine.trading import Trading
+from app.errors import Refused
+from app.risk.rules import AccountRules
+from app.risk.state import Code, Kind
+
+
+class Agreement:
+    """`found` is what the last complete read did not agree with; `agreed` is called when one did."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        book: Book,
+        money: Money,
+        trading: Trading,
+        reads: Reads,
+        rules: AccountRules | None,
+        log: EventLog,
+        agreed: Callable[[], None],
+    ) -> None:
+        self._clock, self._journal, self._book, self._money = clock, journal, book, money
+        self._trading, self._reads, self._rules, self._log = trading, reads, rules, log
+        self._agreed = agreed
+        self._baseline: Baseline | None = None
+        self.found: list[str] = []
+
+    def judge(self, snapshot: AccountSnapshot) -> None:
+        """Compare the book, into which `snapshot` was already taken, with it."""
+        self._baseline = self._baseline or self._settled_baseline()
+        self.found = differences(self._book, snapshot, self._baseline)
+        proven = self._reads.on_snapshot(self.found)
+        self._book.synced = not self.found
+        if proven:
+            self._trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(self.found))
+        if not self.found:
+            self._settle(snapshot.account.balance_micro)
+            self._trading.end(Code.DIFFERENCE, "a complete read that agrees")
+            self._agreed()
+
+    def accept(self, by: str, why: str) -> None:
+        """The owner explains: the venue's word is the new truth. Raises Refused without a reason to."""
+        if not why:
+            raise Refused("accept_difference.reason", "", "", "say why, in words")
+        if not self.found:
+            raise Refused("accept_difference.none", "", "", "the last complete read agreed")
+        adjust.accept(self._book, self._journal, self._log, self._clock.utc_ns(), self._money.trade_date())
+        self._baseline = None
+        self._money.forget_balances()
+        self._log.add("warning", "accept_difference", f"{by}: {why}")
+        self._reads.now()
+
+    def _settled_baseline(self) -> Baseline | None:
+        """The last settled balance; every execution since then was read at the start."""
+        last = max(self._money.balances, default=None)
+        if last is None:
+            return None
+        before = sum(d.net_micro for d in self._book.ledger.days() if d.trade_date <= last)
+        return Baseline(self._money.balances[last], before)
+
+    def _settle(self, balance_micro: int) -> None:
+        """Keep the balance as baseline, and the end-of-day balances that follow from it."""
+        self._baseline = self._baseline or Baseline(balance_micro, total_net_micro(self._book))
+        if self._rules is None or not self._money.day_known:
+            return
+        today = self._money.trade_date()
+        past = end_balances(self._book, balance_micro, today, self._money.end_of_days)
+        for day in sorted(past):
+            if day > self._rules.as_of:
+                self._money.settle(day, past[day])

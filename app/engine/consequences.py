@@ -1,0 +1,102 @@
+"""After orders and fills: one cancels the other, a position needs its stop, a refusal may end it."""
+
+from __future__ import annotations
+
+from app.clock import Clock
+from app.domain.calendar import TradingCalendar
+from app.domain.events import Fill
+from app.domain.orders import Order, OrderState, OrderType, Role
+from app.engine.book import Book
+from app.engine.events import EventLog
+from app.engine.money import Money, next_day_ns
+from app.engine.protection import Protection
+from app.engine.runner import Runner
+from app.engine.submission import Submission
+from app.engine.trading import Trading
+from app.risk.state import Code, Goal, Kind
+
+# Words in a refusal that mean the venue has stopped the account: trying again cannot help.
+ACCOUNT_STOPPED = (
+    "daily loss",
+    "maximum loss",
+    "max position",
+    "violat",
+    "account is locked",
+    "account locked",
+)
+_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
+
+
+class Consequences:
+    """The hooks of `lifecycle`. `runners` are the strategies by name, told last."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        calendar: TradingCalendar,
+        book: Book,
+        trading: Trading,
+        money: Money,
+        submission: Submission,
+        protection: Protection,
+        log: EventLog,
+        runners: dict[str, Runner],
+    ) -> None:
+        self._clock, self._calendar, self._book, self._trading = clock, calendar, book, trading
+        self._money, self._submission, self._protection = money, submission, protection
+        self._log, self._runners = log, runners
+
+    def order_changed(self, order: Order, before: OrderState) -> None:
+        if order.filled and order.role is Role.ENTRY:
+            self._one_cancels_other(order)
+        if order.state.terminal and order.type in _STOPS and self._book.net(order.contract):
+            self._protection.watch(order.contract)
+        if before is OrderState.LOST:
+            self._surfaced(order)
+        if order.state is OrderState.REJECTED:
+            self._rejected(order)
+        runner = self._runners.get(order.strategy)
+        if runner is not None:
+            runner.on_order(order)
+
+    def filled(self, fill: Fill, order: Order) -> None:
+        if order.role is Role.ENTRY:
+            self._one_cancels_other(order)
+        if self._book.net(fill.contract):
+            self._protection.watch(fill.contract)
+        self._money.watch()
+        runner = self._runners.get(order.strategy)
+        if runner is not None:
+            runner.on_fill(fill, order)
+
+    def unprotected(self, contract: str) -> None:
+        """The deadline passed and no working stop covers the position."""
+        self._go_flat(Code.UNPROTECTED, f"{contract} has no working stop at the venue for its whole size")
+
+    def _one_cancels_other(self, order: Order) -> None:
+        """First fill cancels the other side; a fill of both means FLAT."""
+        if not order.oco:
+            return
+        for sibling in self._book.siblings(order):
+            if not sibling.cancel_requested:
+                self._submission.cancel(sibling, f"other side {order.tag} filled")
+        group = [o for o in self._book.orders.values() if o.oco == order.oco and o.filled]
+        if len(group) > 1:
+            self._go_flat(Code.BOTH_FILLED, f"both sides of {order.oco} filled")
+
+    def _surfaced(self, order: Order) -> None:
+        words = f"{order.tag} was given up as lost and exists"
+        self._log.add("alarm", "surfaced", words, order.strategy)
+        if order.state.live:
+            self._submission.cancel(order, words)
+
+    def _rejected(self, order: Order) -> None:
+        self._log.add("warning", "rejected", f"{order.tag}: {order.reason}", order.strategy)
+        if any(words in order.reason.lower() for words in ACCOUNT_STOPPED):
+            self._trading.restrict(
+                Code.ACCOUNT, Kind.PERSON, f"the venue stopped the account: {order.reason}"
+            )
+
+    def _go_flat(self, code: Code, detail: str) -> None:
+        until = next_day_ns(self._calendar, self._clock.utc_ns())
+        self._trading.restrict(code, Kind.TIME, detail, goal=Goal.FLAT, until_ns=until)
