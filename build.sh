@@ -56,8 +56,7 @@ make_venv() {
 
 # install_project: put this folder on the environment's path and write its commands, from the metadata, without network
 install_project() {
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
-        --config-settings editable_mode=compat --editable .
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
     rm -rf plimsoll.egg-info build
 }
 

@@ -75,7 +75,10 @@ def test_setup_works_in_a_fresh_checkout_from_anywhere_and_is_quiet_the_second_t
     first = run(script, "setup", cwd=Path("/"), PYTHON=sys.executable)
     assert "creating .venv" in first
     assert "compiled fixed" in first
+    assert "Warning" not in first
     assert (checkout / ".venv" / "bin" / "plimsoll").exists()
+    path_files = list((checkout / ".venv").rglob("*plimsoll*.pth"))
+    assert [file.read_text().strip() for file in path_files] == [str(checkout)]
     assert run(script, "setup", cwd=Path("/")) == ""
     assert run(script, "setup", cwd=Path("/"), PYTHON=sys.executable) == ""
     made = {path.name for path in checkout.iterdir()} - TOP_LEVEL - {".ci"}
