@@ -2,18 +2,24 @@
 
 A bar says where the price went, not in which order, so every doubt is settled against the account:
 
-1. A market order fills at the next price, the open of the next bar, plus slippage against it (1 tick unless set).
-2. A stop is triggered when the bar touches it and fills at the worse of its price and the open. Slippage of its own can
-   be set on top (0 unless set: the rule above is the model, the setting is for those who want it darker).
-3. A limit fills at its price, and only when the bar trades *through* it, strictly beyond. It never fills better.
+1. A market order fills at the next price, the open of the next bar, plus slippage against it (1 tick
+   unless set).
+2. A stop is triggered when the bar touches it and fills at the worse of its price and the open. Slippage
+   of its own can be set on top (0 unless set: the rule above is the model, the setting is for those who
+   want it darker).
+3. A limit fills at its price, and only when the bar trades *through* it, strictly beyond. It never fills
+   better.
 4. Stops come before limits: a bar that reaches a position's stop and its target has stopped it.
-5. Of several stops the one nearer to the open fills first; at the same distance the older one. So a bar that touches
-   both entries of a pair fills the one nearer its open; the other lives on only until its cancel arrives.
-6. In the bar in which an entry fills, its stop leg is live and its target is not: the stop is taken as touched if the
-   bar's range holds it, whether before or after the entry. It fills at its own price, as the open came before it.
+5. Of several stops the one nearer to the open fills first; at the same distance the older one. So a bar
+   that touches both entries of a pair fills the one nearer its open; the other lives on only until its
+   cancel arrives.
+6. In the bar in which an entry fills, its stop leg is live and its target is not: the stop is taken as
+   touched if the bar's range holds it, whether before or after the entry. It fills at its own price, as
+   the open came before it.
 7. An order that arrives during a bar meets the next one. Orders fill whole: there is no size in the model.
 
-Pure: orders and bars in, fills out. The engine may cancel between two fills of one bar, so the caller asks again after
+Pure: orders and bars in, fills out. The engine may cancel between two fills of one bar, so the caller asks
+again after
 each: `first_fill` gives the next fill among the orders that are still there.
 """
 

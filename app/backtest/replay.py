@@ -1,0 +1,262 @@
+"""Drives the real engine, gate and ledger over a file of bars, and hands what came of it to `report`.
+
+The account starts with 50,000 USD under the limits of that account size unless told otherwise. A replay is
+a pure function of its file and settings: no clock, no disk, no network, no random numbers, so the same
+file prints the same bytes.
+
+Each bar happens in four steps, between which the virtual clock fires every timer at its own time:
+
+    opening     market orders that were waiting fill at the open
+    just before its end     stops and limits fill within the bar
+    end         the close becomes the quote, the bar goes to the strategy
+    then        what was set for that instant runs (09:30, 15:45, 15:08 Chicago)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from app.backtest.account import ACCOUNT_ID, Account
+from app.backtest.bars_csv import read_bars
+from app.backtest.clock import ReplayClock
+from app.backtest.journal import MemoryJournal
+from app.backtest.report import DayFacts, Report
+from app.backtest.venue import BarVenue
+from app.clock import NS
+from app.domain.bars import DAY_MINUTES, Windows
+from app.domain.calendar import TradingCalendar
+from app.domain.contracts import front_month
+from app.domain.instruments import Instrument, by_symbol
+from app.domain.market import MINUTE_NS, Bar
+from app.domain.units import MICRO
+from app.engine.engine import Engine, Parts
+from app.engine.ports import Strategy
+from app.engine.records import Latch, Recovered
+from app.engine.settings import EngineSettings
+from app.errors import SettingsError, Theirs
+from app.risk.limits import Limits
+from app.risk.rules import AccountRules
+from app.simulator.bars import SLIPPAGE_LIMIT, SLIPPAGE_TICKS, STOP_SLIPPAGE_TICKS, Slippage
+from app.strategies import build, settings_of
+from app.strategies.settings import about, parse
+
+_USD = Fraction(10_000_000)
+_ZERO = Fraction(0)
+UNKNOWN_FEE = Fraction(-1)
+
+# One quote a minute, none in a pause: only a gap longer than any within a session is a silent feed here.
+FEED_SILENCE_NS = 3600 * NS
+ROUTINE_READ_NS = 3600 * NS  # the venue of a replay cannot disagree unnoticed; once an hour proves it
+TICK_NS = 60 * NS  # hours and limits at every bar's end; limits are watched on every quote and fill besides
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """The account and the fill model. The defaults are a 50K account."""
+
+    start_balance: Fraction = field(
+        default=Fraction(50_000), metadata=about("balance before the first bar", "USD", Fraction(1), _USD)
+    )
+    maximum_loss_limit: Fraction = field(
+        default=Fraction(2_000), metadata=about("distance of the trailing floor", "USD", Fraction(1), _USD)
+    )
+    daily_loss_limit: Fraction = field(
+        default=Fraction(1_000), metadata=about("of one trading day; 0 = none", "USD", _ZERO, _USD)
+    )
+    max_minis: int = field(default=5, metadata=about("contracts of the account", "minis", 1, 1_000))
+    fee_round_turn: Fraction = field(
+        default=UNKNOWN_FEE,
+        metadata=about("one contract in and out; -1 = the instrument's", "USD", UNKNOWN_FEE, Fraction(1_000)),
+    )
+    slippage_ticks: int = field(
+        default=SLIPPAGE_TICKS, metadata=about("against market orders", "ticks", 0, SLIPPAGE_LIMIT)
+    )
+    stop_slippage_ticks: int = field(
+        default=STOP_SLIPPAGE_TICKS, metadata=about("against stops", "ticks", 0, SLIPPAGE_LIMIT)
+    )
+
+
+def replay(path: Path, symbol: str, strategy: str, values: Mapping[str, object]) -> Report:
+    """Run `strategy` on `symbol` over the bars of `path`. `values` are settings of the strategy or of
+    `ReplaySettings`.
+
+    Raises Theirs (file and line) for the file, Refused for the symbol, SettingsError for strategy, key or
+    value.
+    """
+    instrument = by_symbol(symbol)
+    own = {f: values[f] for f in ReplaySettings.__dataclass_fields__ if f in values}
+    rest = {key: value for key, value in values.items() if key not in own}
+    _require_known(strategy, rest)
+    settings = parse(ReplaySettings, "replay", own)
+    calendar = TradingCalendar()
+    desk = build(strategy, {**rest, "symbol": symbol}, calendar)
+    bars = read_bars(path, instrument)
+    first = next(bars, None)
+    if first is None:
+        raise Theirs(str(path), "no bars in it")
+    return Run(instrument, settings, desk, calendar, first).over(chain((first,), bars))
+
+
+def _require_known(strategy: str, values: Mapping[str, object]) -> None:
+    known = [s.key for s in settings_of(strategy) if s.key != "symbol"]
+    for key in values:
+        if key not in known:
+            words = ", ".join([*known, *ReplaySettings.__dataclass_fields__])
+            raise SettingsError(key, f"unknown; known are {words}")
+
+
+class Run:
+    """One replay. Built for the first bar, used once."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        settings: ReplaySettings,
+        strategy: Strategy,
+        calendar: TradingCalendar,
+        first: Bar,
+    ) -> None:
+        self._instrument, self._strategy, self._calendar = instrument, strategy, calendar
+        start = calendar.trade_date(first.start_ns)
+        self.contract = str(front_month(instrument.product, start))
+        self._start_micro = micro_of(settings.start_balance)
+        fee = _fee_micro(instrument, settings.fee_round_turn)
+        account = Account(self._start_micro, instrument.tick_value_micro, fee)
+        self._clock = ReplayClock(first.start_ns)
+        slippage = Slippage(settings.slippage_ticks, settings.stop_slippage_ticks)
+        self._venue = BarVenue(self._clock, self.contract, account, slippage)
+        self._journal = MemoryJournal()
+        self._engine = Engine(self._parts(settings, start))
+        self._venue.connect(self._engine)
+        self._days: list[DayFacts] = []
+        self._points: list[int] = []
+        self._marked = 0  # fills that the last point knew
+
+    def over(self, bars: Iterable[Bar]) -> Report:
+        engine = self._engine
+        engine.begin({self._instrument.symbol: self.contract})
+        engine.on_panel(fresh=True, closed=True)
+        engine.on_link(True, "replay")
+        self._clock.settle()
+        count = 0
+        for bar in self._by_day(bars):
+            self._happen(bar)
+            count += 1
+        engine.stop()
+        return Report(
+            instrument=self._instrument,
+            bars=count,
+            start_micro=self._start_micro,
+            orders=list(self._journal.orders.values()),
+            fills=self._journal.fills,
+            trades=engine.book.ledger.trades(),
+            ledger_days=engine.book.ledger.days(),
+            days=self._days,
+            events=self._journal.events,
+            equity=self._points,
+        )
+
+    def _by_day(self, bars: Iterable[Bar]) -> Iterator[Bar]:
+        """The bars; what the strategy says of a trade date is kept before the next one begins."""
+        windows, until, day = Windows(DAY_MINUTES), 0, None
+        for bar in bars:
+            if bar.start_ns >= until:
+                if day is not None:
+                    self._days.append(DayFacts(day, dict(self._strategy.facts())))
+                until = windows.of(bar.start_ns)[1]
+                day = self._calendar.trade_date(bar.start_ns)
+            yield bar
+        if day is not None:
+            self._days.append(DayFacts(day, dict(self._strategy.facts())))
+
+    def _happen(self, bar: Bar) -> None:
+        clock, venue, end = self._clock, self._venue, bar.start_ns + MINUTE_NS
+        clock.advance_to(bar.start_ns)
+        venue.open_bar(bar)
+        clock.advance_to(end - 1)
+        venue.fill_within(bar)
+        clock.arrive(end)
+        venue.tell(bar)
+        clock.settle()
+        self._mark()
+
+    def _mark(self) -> None:
+        """Equity at the bar's close, for the drawdown."""
+        engine, fills = self._engine, len(self._journal.fills)
+        if fills == self._marked and not engine.book.ledger.net(self.contract):
+            return
+        self._marked = fills
+        equity = engine.money.equity_micro(engine.money.today())
+        if equity is not None:
+            self._points.append(equity)
+
+    def _parts(self, settings: ReplaySettings, start: date) -> Parts:
+        maximum, daily = micro_of(settings.maximum_loss_limit), micro_of(settings.daily_loss_limit)
+        minis = settings.max_minis
+        return Parts(
+            clock=self._clock,
+            calendar=self._calendar,
+            journal=self._journal,
+            venue=self._venue,
+            panel=NoPanel(),
+            settings=EngineSettings(
+                account_id=ACCOUNT_ID,
+                mode="replay",
+                clock="virtual",
+                resume=True,
+                feed_silence_ns=FEED_SILENCE_NS,
+                heartbeat_ns=0,
+                show_ns=0,
+                tick_ns=TICK_NS,
+                routine_read_ns=ROUTINE_READ_NS,
+            ),
+            limits=Limits(
+                max_contracts_tenths=minis * 10,
+                maximum_loss_limit_micro=maximum,
+                daily_loss_limit_micro=daily or None,
+                max_contracts_symbol_default=minis * 10,
+                max_order_contracts=minis * 10,
+            ),
+            rules=AccountRules(
+                start_balance_micro=self._start_micro,
+                floor_micro=self._start_micro - maximum,
+                as_of=start - timedelta(days=1),
+                maximum_loss_micro=maximum,
+                locks_at_micro=self._start_micro,
+            ),
+            strategies=(self._strategy,),
+            recovered=Recovered(latch=Latch(armed=True)),
+            native={},
+        )
+
+
+class NoPanel:
+    """No board in a replay."""
+
+    def show(self, snapshot: Any) -> None:
+        return
+
+    def heartbeat(self, mono_ns: int) -> None:
+        return
+
+
+def micro_of(amount: Fraction) -> int:
+    """USD as micro-USD; settings carry at most nine places. Raises SettingsError for more than six."""
+    micro = amount * MICRO
+    if micro.denominator != 1:
+        raise SettingsError("replay", f"{float(amount)} USD has more than six decimal places")
+    return micro.numerator
+
+
+def _fee_micro(instrument: Instrument, stated: Fraction) -> int:
+    if stated >= 0:
+        return micro_of(stated)
+    if instrument.fee_round_turn_micro is None:
+        raise SettingsError("fee_round_turn", f"the fees of {instrument.symbol} are not known, state them")
+    return instrument.fee_round_turn_micro

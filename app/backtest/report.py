@@ -1,0 +1,186 @@
+"""What a replay came to: exact JSON with a fixed order of keys, and the same as a table for people.
+
+Money and prices are decimal strings, times UTC, nothing is rounded but averages beyond nine places. A day
+is a trade date with bars in the file; P&L is in the cash view (fees on the day of their fill), so the days
+sum to the totals exactly. `max_drawdown` is measured on the equity at every bar's close while a position
+is open and after every fill. Formatting only: no figure is computed here that the ledger does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from app.domain.instruments import Instrument
+from app.domain.ledger import Day, Trade
+from app.domain.orders import Order, Side
+from app.domain.pnl import max_drawdown_micro, total
+from app.domain.units import MICRO, cents, money
+from app.engine.records import FillBooked, Happened
+from app.strategies.prices import price_text
+
+NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = ("high", "low", "atr", "buy_stop", "sell_stop")  # of a strategy's facts, in the JSON of a day
+
+
+@dataclass(frozen=True, slots=True)
+class DayFacts:
+    """What the strategy said of a trade date when it was over."""
+
+    trade_date: date
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The raw result. `equity` in micro-USD by time; `events` are the engine's lines for the owner."""
+
+    instrument: Instrument
+    bars: int
+    start_micro: int
+    orders: Sequence[Order]
+    fills: Sequence[FillBooked]
+    trades: Sequence[Trade]
+    ledger_days: Sequence[Day]
+    days: Sequence[DayFacts]
+    events: Sequence[Happened]
+    equity: Sequence[int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The documented shape, keys in their fixed order."""
+        whole = total(self.ledger_days)
+        return {
+            "bars": self.bars,
+            "orders": [self._order(order) for order in self.orders],
+            "fills": [self._fill(booked) for booked in self.fills],
+            "trades": [self._trade(trade) for trade in self.trades],
+            "days": self._days(),
+            **_pnl(whole.gross_micro, whole.fees_micro),
+            "max_drawdown": money(max_drawdown_micro(self.equity, self.start_micro)),
+        }
+
+    def as_json(self) -> str:
+        """The same report is always the same text."""
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=True)
+
+    def as_table(self) -> str:
+        """A line a day, then the totals."""
+        head = ("date", "high", "low", "atr", "buy stop", "sell stop", "trades", "gross", "fees", "net", "")
+        rows: list[Sequence[str]] = [head]
+        for day, kept in zip(self._days(), self.days, strict=True):
+            prices = [day[key] or "-" for key in _SHOWN]
+            amounts = [_shown(day[key]) for key in ("gross", "fees", "net")]
+            said = kept.facts.get("why") or kept.facts.get("phase", "")
+            rows.append((day["date"], *prices, str(day["trades"]), *amounts, said))
+        whole = self.as_dict()
+        amounts = [_shown(whole[key]) for key in ("gross", "fees", "net")]
+        rows.append(("total", "", "", "", "", "", str(len(self.trades)), *amounts, ""))
+        lines = _aligned(rows)
+        drawdown = _shown(whole["max_drawdown"])
+        lines.append(f"{self.bars} bars, {len(self.fills)} fills, largest drawdown {drawdown} USD")
+        return "\n".join(lines)
+
+    # -- rows ----------------------------------------------------------------------------------------------
+
+    def _days(self) -> list[dict[str, Any]]:
+        booked = {day.trade_date: day for day in self.ledger_days}
+        return [self._day(kept, booked.get(kept.trade_date)) for kept in self.days]
+
+    @staticmethod
+    def _day(kept: DayFacts, booked: Day | None) -> dict[str, Any]:
+        return {
+            "date": kept.trade_date.isoformat(),
+            **{key: kept.facts.get(key) or None for key in _SHOWN},
+            **_pnl(booked.gross_micro if booked else 0, booked.fees_micro if booked else 0),
+            "trades": booked.trades if booked else 0,
+        }
+
+    def _order(self, order: Order) -> dict[str, Any]:
+        bracket = order.bracket
+        return {
+            "tag": order.tag,
+            "strategy": order.strategy,
+            "contract": order.contract,
+            "role": str(order.role),
+            "type": str(order.type),
+            "side": _side(order.side),
+            "size": order.size,
+            "filled": order.filled,
+            "limit": self._price(order.limit_ticks),
+            "stop": self._price(order.stop_ticks),
+            "bracket_stop": self._price(bracket.stop_ticks if bracket else None),
+            "bracket_target": self._price(bracket.target_ticks if bracket and bracket.target_ticks else None),
+            "oco": order.oco or None,
+            "parent": order.parent_tag or None,
+            "state": str(order.state),
+            "reason": order.reason or None,
+            "created": stamp(order.created_ns),
+            "updated": stamp(order.updated_ns),
+        }
+
+    def _fill(self, booked: FillBooked) -> dict[str, Any]:
+        fill = booked.fill
+        return {
+            "id": fill.id,
+            "order": booked.tag,
+            "strategy": booked.strategy,
+            "contract": fill.contract,
+            "time": stamp(fill.utc_ns),
+            "date": booked.trade_date.isoformat(),
+            "side": _side(fill.side),
+            "size": fill.size,
+            "price": self._price(fill.price_ticks),
+            "gross": None if fill.gross_micro is None else money(fill.gross_micro),
+            "fees": money(fill.fees_micro),
+        }
+
+    def _trade(self, trade: Trade) -> dict[str, Any]:
+        return {
+            "strategy": trade.strategy,
+            "contract": trade.contract,
+            "date": trade.trade_date.isoformat(),
+            "side": _side(trade.side),
+            "size": trade.size,
+            "entry_time": stamp(trade.entry_ns),
+            "entry_price": self._price(trade.entry_ticks),
+            "exit_time": stamp(trade.exit_ns),
+            "exit_price": self._price(trade.exit_ticks),
+            **_pnl(trade.gross_micro, trade.fees_micro),
+        }
+
+    def _price(self, ticks: Fraction | int | None) -> str | None:
+        return price_text(self.instrument, ticks) or None
+
+
+def stamp(utc_ns: int) -> str:
+    """UTC as ISO 8601; parts of a second only where there are any (whole microseconds)."""
+    moment = _EPOCH + timedelta(seconds=utc_ns // NS, microseconds=utc_ns % NS // 1_000)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _pnl(gross_micro: int, fees_micro: int) -> dict[str, str]:
+    return {"gross": money(gross_micro), "fees": money(fees_micro), "net": money(gross_micro - fees_micro)}
+
+
+def _side(side: Side) -> str:
+    return side.name.lower()
+
+
+def _shown(text: str) -> str:
+    """Exact money text with two places for a person."""
+    return cents(int(Fraction(text) * MICRO))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """First and last column to the left, numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        middle = [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *middle, row[-1]]).rstrip())
+    return lines
