@@ -1,0 +1,39 @@
+"""`plimsoll run` and `plimsoll demo`: start the service in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from argparse import Namespace
+
+from app.cli import places
+from app.errors import SettingsError
+
+
+def run(arguments: Namespace) -> int:
+    """The service with its settings file, until it is stopped."""
+    from app.config import load_file
+    from app.ops import logs
+
+    file = places.config_file(arguments)
+    if not file.exists():
+        raise SettingsError("--config", f"{file} is not there; plimsoll demo needs none")
+    settings = load_file(file)
+    logs.set_up()
+    from app.compose import serve
+
+    asyncio.run(serve(settings, lambda _service: None))
+    return 0
+
+
+def demo(arguments: Namespace) -> int:
+    """The appliance on its own simulator, until Ctrl-C."""
+    from app import demo as appliance
+    from app.ops import logs
+
+    logs.set_up(logging.WARNING, stamped=True)
+    home = arguments.home.absolute() if arguments.home else places.demo_home()
+    asyncio.run(
+        appliance.run(home, arguments.port, keep=arguments.keep, say=lambda text: print(text, flush=True))
+    )
+    return 0

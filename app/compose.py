@@ -1,0 +1,318 @@
+"""Builds the service from its settings, starts it in order, stops it in reverse. Nobody receives it whole.
+
+Start: settings' own rules, compiled modules, instance lock and journal, market time, venue (login, account,
+contracts), engine, page, command port, switch. The engine is synchronous; the venue and the page own the
+tasks. The root holds the venue's link, the journal and the engine's timers: when one of them breaks, the
+process ends and systemd starts it anew, halted until it has compared its books. Side jobs run under a
+restarting supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+
+import native
+from app.clock import Clock, SystemClock
+from app.config import AccountStatement, Settings, load_accounts
+from app.config.settings import Risk
+from app.domain.calendar import TradingCalendar
+from app.domain.overrides import Overrides
+from app.engine.commands import Commands
+from app.engine.engine import Engine, Parts
+from app.engine.ports import Strategy
+from app.engine.records import Record
+from app.engine.settings import EngineSettings
+from app.errors import Ours, SettingsError
+from app.mcu.stand_in import StandIn
+from app.ops.notify import notify, status, watchdog_ns
+from app.ops.supervisor import keep_running
+from app.risk.limits import MICRO, Limits
+from app.risk.rules import AccountRules
+from app.store import Store, open_journal
+from app.strategies import build
+from app.venues.topstepx.adapter import TopstepX
+from app.web import words
+from app.web.command_port import CommandPort
+from app.web.login import PASSWORD_FILE, PasswordFile
+from app.web.server import Web, check_address
+
+VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
+CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
+STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
+MS = 1_000_000
+# Keys of [strategy.overnight_range] that the strategy calls otherwise.
+STRATEGY_WORDS = {
+    "contracts": "quantity",
+    "range_end": "entry_time",
+    "minimum_bars": "min_bars",
+    "daily_atr_days": "daily_atr_bars",
+    "zone_inner": "zone_near",
+    "zone_outer": "zone_far",
+}
+STRATEGY_FIXED = {"zone": "America/New_York", "use_daily_atr": False}  # keys with one possible value
+
+log = logging.getLogger("plimsoll")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A started service, for who runs it: the command line, the demo, a test."""
+
+    clock: Clock
+    store: Store
+    venue: TopstepX
+    engine: Engine
+    commands: Commands
+    web: Web
+
+
+async def serve(
+    settings: Settings, ready: Callable[[Service], None], stop: asyncio.Event | None = None
+) -> None:
+    """Run the service until SIGTERM, SIGINT or `stop`. Raises the first fatal cause, everything closed."""
+    stop = stop or asyncio.Event()
+    _stop_on_signals(stop)
+    async with AsyncExitStack() as stack:
+        service, jobs = await _start(settings, stack)
+        broken = _watch_loop()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(service.venue.run(), name="venue")]
+            tasks += [group.create_task(job, name=name) for name, job in jobs]
+            tasks.append(group.create_task(_keep_telling(service), name="systemd"))
+            notify("READY=1", status("started"))
+            log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
+            ready(service)
+            await _either(stop, broken)
+            notify("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, list[tuple[str, Any]]]:
+    """Every part, started; `stack` undoes them in reverse. The jobs are coroutines to run beside it."""
+    passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
+    check_address(settings.web.host, passwords)
+    _check(settings)
+    calendar = TradingCalendar(_overrides(settings.account_file))
+    strategies = _strategies(settings, calendar)
+    store = await open_journal(settings.data_dir, SystemClock())
+    stack.push_async_callback(store.close)
+    clock, jobs = await _clock(settings, stack)
+    venue = TopstepX(settings.topstepx, clock)
+    venue.connect(_OnlyJournal(store))  # type: ignore[arg-type]  # nothing but calls happens before `run`
+    await venue.start()
+    stack.push_async_callback(venue.stop)
+    engine, panel = await _engine(settings, clock, calendar, strategies, store, venue)
+    commands = Commands(engine)
+    port = CommandPort(settings.data_dir, commands, store.reader)
+    web_settings = settings.web
+    page = (web_settings.host, web_settings.port, web_settings.allowed_hosts)
+    web = Web(clock, commands, engine.snapshot, passwords, *page)
+    stack.push_async_callback(web.stop)
+    await web.start()
+    stack.push_async_callback(port.stop)
+    await port.start()
+    stack.callback(engine.stop)
+    engine.begin(venue.contracts)
+    panel.connect(engine)
+    return Service(clock, store, venue, engine, commands, web), jobs
+
+
+class _OnlyJournal:
+    """The venue's listener until the engine exists: its calls are measured, nothing else happens yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def on_called(self, record: Record) -> None:
+        self._store.append([record])
+
+
+def _check(settings: Settings) -> None:
+    """What the settings ask for must exist. Raises SettingsError."""
+    if settings.mode == "shadow":
+        raise SettingsError("mode", '"shadow" does not exist yet; write "simulate" or "live"')
+    if settings.board.required:
+        raise SettingsError("board.required", "no board can be connected yet; write false for the stand-in")
+    try:
+        native.require_compiled(settings.dev)
+    except native.NativeError as error:
+        raise SettingsError("native.mode", error) from None
+
+
+async def _clock(settings: Settings, stack: AsyncExitStack) -> tuple[Clock, list[tuple[str, Any]]]:
+    if settings.clock != "simulator":
+        return SystemClock(), []
+    from app.venues.topstepx.simclock import SimulatorClock
+
+    simulated = SimulatorClock(settings.topstepx.rest_url)
+    stack.push_async_callback(simulated.close)
+    clock = await simulated.open()
+    return clock, [("simulator clock", keep_running("simulator clock", simulated.run, clock))]
+
+
+async def _engine(
+    settings: Settings,
+    clock: Clock,
+    calendar: TradingCalendar,
+    strategies: Sequence[Strategy],
+    store: Store,
+    venue: TopstepX,
+) -> tuple[Engine, StandIn]:
+    accounts = load_accounts(settings.account_file)
+    stated = accounts.of(venue.account_id) if accounts else None
+    panel = StandIn()
+    engine = Engine(
+        Parts(
+            clock=clock,
+            calendar=calendar,
+            journal=store,
+            venue=venue,
+            panel=panel,
+            settings=_engine_settings(settings, venue.account_id),
+            limits=limits(settings.risk, stated),
+            rules=rules(stated),
+            strategies=strategies,
+            recovered=await store.recover(clock.utc_ns()),
+            native=native.active(),
+        )
+    )
+    venue.connect(engine)
+    return engine, panel
+
+
+def _engine_settings(settings: Settings, account_id: int) -> EngineSettings:
+    return EngineSettings(
+        account_id=account_id,
+        version=VERSION,
+        mode=settings.mode,
+        clock=settings.clock,
+        resume=settings.board.resume,
+        tag_prefix=settings.topstepx.tag_prefix,
+    )
+
+
+def limits(risk: Risk, stated: AccountStatement | None) -> Limits:
+    """The limits in force. An account nobody stated gets the narrowest; trading is closed on it anyway."""
+    return Limits(
+        max_contracts_tenths=stated.max_contracts_tenths if stated else 1,
+        maximum_loss_limit_micro=stated.maximum_loss_limit_micro if stated else MICRO,
+        daily_loss_limit_micro=stated.daily_loss_limit_micro if stated else None,
+        max_contracts_symbol=dict(risk.max_contracts),
+        max_contracts_symbol_default=risk.default_max_contracts,
+        max_order_contracts=risk.max_order_contracts,
+        collar_ticks=risk.collar_ticks,
+        max_quote_age_ns=risk.max_quote_age_ms * MS,
+        approval_life_ns=risk.approval_life_ms * MS,
+        orders_per_minute=risk.orders_per_minute,
+        orders_per_day=risk.orders_per_day,
+        duplicate_window_ns=risk.duplicate_window_ms * MS,
+        alarm_percent=risk.alarm_percent,
+        reducing_percent=risk.reducing_percent,
+        slippage_reserve_ticks=risk.slippage_reserve_ticks,
+        stop_deadline_ns=risk.stop_deadline_ms * MS,
+        min_bracket_ticks=risk.min_bracket_ticks,
+        require_bracket=risk.require_bracket,
+    )
+
+
+def rules(stated: AccountStatement | None) -> AccountRules | None:
+    """The account's own rules; None = never stated, which keeps trading closed."""
+    if stated is None:
+        return None
+    return AccountRules(
+        start_balance_micro=stated.start_balance_micro,
+        floor_micro=stated.floor_micro,
+        as_of=stated.as_of,
+        maximum_loss_micro=stated.maximum_loss_limit_micro,
+        locks_at_micro=stated.locks_at_micro,
+    )
+
+
+def _strategies(settings: Settings, calendar: TradingCalendar) -> list[Strategy]:
+    """The enabled strategies, with every number as the settings say."""
+    own = asdict(settings.strategy.overnight_range)
+    if not own.pop("enabled"):
+        return []
+    for name, only in STRATEGY_FIXED.items():
+        if own.pop(name, only) != only:
+            raise SettingsError(f"strategy.overnight_range.{name}", f"can only be {only!r}")
+    values = {STRATEGY_WORDS.get(name, name): _plain(value) for name, value in own.items()}
+    return [build("overnight_range", values, calendar)]
+
+
+def _plain(value: object) -> object:
+    """Decimals go as text: exact, and no float in between."""
+    return value if isinstance(value, (bool, int, str)) else str(value)
+
+
+def _overrides(account_file: Path) -> Overrides | None:
+    file = account_file.with_name(CALENDAR_FILE)
+    try:
+        return Overrides.parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError("calendar", f"{file} cannot be read: {error}") from None
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def _watch_loop() -> asyncio.Future[None]:
+    """Fails when a callback of the engine raised: its state is no longer trusted, the process must end."""
+    loop = asyncio.get_running_loop()
+    broken: asyncio.Future[None] = loop.create_future()
+
+    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.error("left to the loop: %s", context.get("message"), exc_info=error)
+        if error is not None and _in_engine(error) and not broken.done():
+            broken.set_exception(Ours(f"the engine failed: {type(error).__name__} {error}"))
+
+    loop.set_exception_handler(handle)
+    return broken
+
+
+def _in_engine(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith(
+            ("app.engine", "app.risk", "app.store")
+        ):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+async def _either(stop: asyncio.Event, broken: asyncio.Future[None]) -> None:
+    """Until `stop` is set; raises what broke."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((stopping, broken), return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            broken.result()
+    finally:
+        stopping.cancel()
+        broken.cancel()
+
+
+async def _keep_telling(service: Service) -> None:
+    """WATCHDOG and STATUS for systemd, from the loop that does the work; nothing where nobody listens."""
+    period_ns = watchdog_ns()
+    while period_ns:
+        view = service.engine.snapshot()
+        notify("WATCHDOG=1", status(words.sentence(view.state, view.reasons)))
+        await asyncio.sleep(min(period_ns, STATUS_NS) / 1_000_000_000)

@@ -1,0 +1,32 @@
+"""A word to systemd: ready, what we do, and that the loop still turns. Silent where systemd is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+SOCKET = "NOTIFY_SOCKET"
+WATCHDOG = "WATCHDOG_USEC"
+STATUS_LIMIT = 200  # bytes of the status line that `systemctl status` shows
+
+
+def notify(*words: str) -> None:
+    """Send "READY=1", "STATUS=..." or "WATCHDOG=1". Never raises: systemd's absence stops nothing."""
+    address = os.environ.get(SOCKET, "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as link:
+        try:
+            link.sendto("\n".join(words).encode(), "\0" + address[1:] if address[0] == "@" else address)
+        except OSError:
+            return
+
+
+def status(text: str) -> str:
+    return "STATUS=" + text.replace("\n", " ").encode()[:STATUS_LIMIT].decode(errors="ignore")
+
+
+def watchdog_ns() -> int:
+    """How often WATCHDOG=1 is due: half of what systemd waits; 0 = it does not watch."""
+    text = os.environ.get(WATCHDOG, "")
+    return int(text) * 1_000 // 2 if text.isascii() and text.isdigit() else 0
