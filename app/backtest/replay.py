@@ -7,7 +7,7 @@ file prints the same bytes.
 Each bar happens in four steps, between which the virtual clock fires every timer at its own time:
 
     opening     market orders that were waiting fill at the open
-    just before its end     stops and limits fill within the bar
+    its last second         stops and limits fill within the bar
     end         the close becomes the quote, the bar goes to the strategy
     then        what was set for that instant runs (09:30, 15:45, 15:08 Chicago)
 """
@@ -46,7 +46,7 @@ from app.simulator.bars import SLIPPAGE_LIMIT, SLIPPAGE_TICKS, STOP_SLIPPAGE_TIC
 from app.strategies import build, settings_of
 from app.strategies.settings import about, parse
 
-_USD = Fraction(10_000_000)
+_USD = Fraction(1_000_000)  # the bound of the risk limits
 _ZERO = Fraction(0)
 UNKNOWN_FEE = Fraction(-1)
 
@@ -54,6 +54,9 @@ UNKNOWN_FEE = Fraction(-1)
 FEED_SILENCE_NS = 3600 * NS
 ROUTINE_READ_NS = 3600 * NS  # the venue of a replay cannot disagree unnoticed; once an hour proves it
 TICK_NS = 60 * NS  # hours and limits at every bar's end; limits are watched on every quote and fill besides
+
+
+LAST_SECOND_NS = NS  # what happened within a bar is told in its last second, before anything due at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class ReplaySettings:
     daily_loss_limit: Fraction = field(
         default=Fraction(1_000), metadata=about("of one trading day; 0 = none", "USD", _ZERO, _USD)
     )
-    max_minis: int = field(default=5, metadata=about("contracts of the account", "minis", 1, 1_000))
+    max_minis: int = field(default=5, metadata=about("contracts of the account", "minis", 1, 100))
     fee_round_turn: Fraction = field(
         default=UNKNOWN_FEE,
         metadata=about("one contract in and out; -1 = the instrument's", "USD", UNKNOWN_FEE, Fraction(1_000)),
@@ -179,7 +182,7 @@ class Run:
         clock, venue, end = self._clock, self._venue, bar.start_ns + MINUTE_NS
         clock.advance_to(bar.start_ns)
         venue.open_bar(bar)
-        clock.advance_to(end - 1)
+        clock.advance_to(end - LAST_SECOND_NS)
         venue.fill_within(bar)
         clock.arrive(end)
         venue.tell(bar)

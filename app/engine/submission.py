@@ -127,11 +127,11 @@ class Submission:
         return order
 
     def _place(self, intent: Place) -> Approved:
+        self.reserve_tags()  # before the mint: refused orders use counters up too
         order = self._order(intent)
         approved = self._gate.place(order, self._view(order.contract))
         self._book.add(order)
         self._stages.begin(order.tag)
-        self.reserve_tags()
         return approved
 
     def _order(self, intent: Place) -> Order:

@@ -113,6 +113,7 @@ class OvernightRange:
         self._night = Night(self._calendar, self._sessions_back + 1)
         self._day: Day | None = None
         self._seen_ns = 0
+        self._looked_ns = 0  # when `on_time` last ran
         self._plan: Plan | None = None
         self._memory = Memory()
         self._state = ""
@@ -135,17 +136,17 @@ class OvernightRange:
         """The end of the night, every second of the grace while undecided, the end of the window,
         tomorrow.
         """
-        day = self._today(utc_ns)
+        day, looked = self._today(utc_ns), self._looked_ns
         if day is None:
             return 0
-        if utc_ns < day.entry_ns:
+        if looked < day.entry_ns:  # also at that very instant, until `on_time` has run
             return day.entry_ns
         if self._memory.phase is Phase.TRACKING:
-            return (utc_ns // LOOK_AGAIN_NS + 1) * LOOK_AGAIN_NS
-        if utc_ns < day.end_ns:
+            return looked + LOOK_AGAIN_NS
+        if looked < day.end_ns:
             return day.end_ns
         left = self._view.net(self.symbol) != 0 or any(self._entries())
-        return (utc_ns // CLOSE_AGAIN_NS + 1) * CLOSE_AGAIN_NS if left else day.until_ns
+        return looked + CLOSE_AGAIN_NS if left else day.until_ns
 
     def on_bar(self, bar: Bar) -> Sequence[Intent]:
         self._night.add(bar)
@@ -162,6 +163,7 @@ class OvernightRange:
 
     def on_time(self, utc_ns: int) -> Sequence[Intent]:
         day = self._today(utc_ns)
+        self._looked_ns = utc_ns
         if day is None or utc_ns < day.entry_ns:
             return ()
         if utc_ns >= day.end_ns:
