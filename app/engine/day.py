@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 
 from app.clock import Clock
-from app.domain.calendar import TradingCalendar
+from app.domain.calendar import Session, TradingCalendar
 from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.money import Money
@@ -73,17 +73,18 @@ class TradingDay:
 
     def _hours(self, now: int) -> None:
         session = self._calendar.session_at(now)
-        reopens = self._calendar.next_open(session.close_ns if session is not None else now)
         if session is None or now >= session.venue_close_ns:
-            self._close(reopens, Goal.FLAT, "market closed")
+            self._close(session, Goal.FLAT, "market closed")
         elif now >= session.flat_ns - FLATTEN_LEAD_NS:
             self._close(
-                reopens, Goal.FLAT, "end of the trading day, flat by 15:08 Chicago or before an early close"
+                session, Goal.FLAT, "end of the trading day, flat by 15:08 Chicago or before an early close"
             )
         elif now >= session.entries_until_ns:
-            self._close(reopens, Goal.NO_ENTRIES, "end of the trading day, no entries from 15:05 Chicago")
+            self._close(session, Goal.NO_ENTRIES, "end of the trading day, no entries from 15:05 Chicago")
 
-    def _close(self, until_ns: int, goal: Goal, detail: str) -> None:
+    def _close(self, session: Session | None, goal: Goal, detail: str) -> None:
+        now = self._clock.utc_ns()
+        reopens = self._calendar.next_open(session.close_ns if session is not None else now)
         self._trading.restrict(
-            Code.SESSION_CLOSED, Kind.TIME, detail, goal=goal, state=TradingState.HALTED, until_ns=until_ns
+            Code.SESSION_CLOSED, Kind.TIME, detail, goal=goal, state=TradingState.HALTED, until_ns=reopens
         )
