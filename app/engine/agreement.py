@@ -62,7 +62,10 @@ class Agreement:
             raise Refused("accept_difference.reason", "", "", "say why, in words")
         if not self.found:
             raise Refused("accept_difference.none", "", "", "the last complete read agreed")
-        adjust.accept(self._book, self._journal, self._log, self._clock.utc_ns(), self._money.trade_date())
+        day = self._money.trade_date()
+        if day is None:
+            raise Refused("accept_difference.clock", "", "", "the clock is not set")
+        adjust.accept(self._book, self._journal, self._log, self._clock.utc_ns(), day)
         self._baseline = None
         self._money.forget_balances()
         self._log.add("warning", "accept_difference", f"{by}: {why}")
@@ -79,9 +82,9 @@ class Agreement:
     def _settle(self, balance_micro: int) -> None:
         """Keep the balance as baseline, and the end-of-day balances that follow from it."""
         self._baseline = self._baseline or Baseline(balance_micro, total_net_micro(self._book))
-        if self._rules is None or not self._money.day_known:
-            return
         today = self._money.trade_date()
+        if self._rules is None or today is None or not self._money.day_known:
+            return
         past = end_balances(self._book, balance_micro, today, self._money.end_of_days)
         for day in sorted(past):
             if day > self._rules.as_of:

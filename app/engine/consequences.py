@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from app.clock import Clock
-from app.domain.calendar import TradingCalendar
 from app.domain.events import Fill
 from app.domain.orders import Order, OrderState, OrderType, Role
 from app.engine.book import Book
 from app.engine.events import EventLog
-from app.engine.money import Money, next_day_ns
+from app.engine.hours import Hours
+from app.engine.money import Money
 from app.engine.protection import Protection
 from app.engine.runner import Runner
 from app.engine.submission import Submission
@@ -32,8 +31,7 @@ class Consequences:
 
     def __init__(
         self,
-        clock: Clock,
-        calendar: TradingCalendar,
+        hours: Hours,
         book: Book,
         trading: Trading,
         money: Money,
@@ -42,7 +40,7 @@ class Consequences:
         log: EventLog,
         runners: dict[str, Runner],
     ) -> None:
-        self._clock, self._calendar, self._book, self._trading = clock, calendar, book, trading
+        self._hours, self._book, self._trading = hours, book, trading
         self._money, self._submission, self._protection = money, submission, protection
         self._log, self._runners = log, runners
 
@@ -98,5 +96,4 @@ class Consequences:
             )
 
     def _go_flat(self, code: Code, detail: str) -> None:
-        until = next_day_ns(self._calendar, self._clock.utc_ns())
-        self._trading.restrict(code, Kind.TIME, detail, goal=Goal.FLAT, until_ns=until)
+        self._trading.until(self._hours.next_day_ns(), code, detail, goal=Goal.FLAT)

@@ -44,6 +44,7 @@ from app.engine.consequences import Consequences
 from app.engine.day import TradingDay
 from app.engine.doubts import Doubts
 from app.engine.events import EventLog
+from app.engine.hours import Hours
 from app.engine.latency import Stages
 from app.engine.lifecycle import Lifecycle
 from app.engine.money import Money
@@ -54,6 +55,7 @@ from app.engine.reader import Reads
 from app.engine.records import Audited, Record, Recovered
 from app.engine.runner import Runner, View
 from app.engine.settings import ORPHAN_READ_NS, EngineSettings
+from app.engine.shadow import SHADOW, ShadowVenue
 from app.engine.snapshot import Snapshot
 from app.engine.submission import Submission
 from app.engine.trading import Trading
@@ -86,16 +88,19 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         clock, journal, settings = parts.clock, parts.journal, parts.settings
+        shadow = settings.mode == SHADOW
+        venue: Venue = ShadowVenue(parts.venue, self) if shadow else parts.venue
         self.parts, self.clock, self.journal, self.settings = parts, clock, journal, settings
         self.log = EventLog(clock, journal, settings.account_id)
         self.book = Book(settings.account_id, settings.tag_prefix)
         scope = str(settings.account_id)
         self.trading = Trading(clock, journal, self.log, scope, settings.resume, self._trading_changed)
         self.stages = Stages(clock, journal)
+        self.hours = Hours(clock, parts.calendar)
         self.money = Money(
-            clock, parts.calendar, journal, self.book, self.trading, parts.limits, parts.rules, self.log
+            clock, self.hours, journal, self.book, self.trading, parts.limits, parts.rules, self.log
         )
-        self.reads = Reads(clock, parts.calendar, parts.venue, self.book, settings.routine_read_ns)
+        self.reads = Reads(clock, self.hours, venue, self.book, settings.routine_read_ns)
         self.day = TradingDay(
             clock, parts.calendar, self.book, self.trading, self.money, self.log, self.reads.now
         )
@@ -109,7 +114,7 @@ class Engine:
         self.submission = Submission(
             clock,
             journal,
-            parts.venue,
+            venue,
             self.book,
             self.trading,
             self.gate,
@@ -120,8 +125,7 @@ class Engine:
             self._refused,
         )
         self.consequences = Consequences(
-            clock,
-            parts.calendar,
+            self.hours,
             self.book,
             self.trading,
             self.money,
@@ -149,11 +153,12 @@ class Engine:
             clock,
             parts.calendar,
             journal,
-            parts.venue,
+            venue,
             self.book,
             self.lifecycle,
             self.log,
             Acts(self.submission.cancel, self._goal_confirmed),
+            idle=shadow,
         )
         self.board = Board(clock, self.trading, settings.link_flatten_after_ns)
         self.contracts: dict[str, str] = {}
@@ -197,8 +202,10 @@ class Engine:
         if last is not None:
             session = self.parts.calendar.session(last)
             self.reads.history_from_ns = session.close_ns if session is not None else 0
-        today_ns = self.parts.calendar.trading_day_start(self.clock.utc_ns())
-        self.gate.resume(sum(o.created_ns >= today_ns for o in recovered.orders), self.clock.utc_ns())
+        today_ns = self.hours.day_start_ns()
+        if today_ns is not None:
+            sent_today = sum(o.created_ns >= today_ns for o in recovered.orders)
+            self.gate.resume(sent_today, self.clock.utc_ns())
 
     def _forget_unsent(self) -> None:
         """An order that was pending or sent when the process died may be at the venue: only evidence can
@@ -328,8 +335,9 @@ class Engine:
         self.book.venue_net = {p.contract: p.net for p in snapshot.positions if p.net}
         self.book.venue_listed = frozenset(report.venue_id for report in snapshot.orders)
         self.book.read_once = True
-        day_start = self.parts.calendar.trading_day_start(self.clock.utc_ns())
-        self.money.day_known = self.money.day_known or snapshot.fills_since_ns <= day_start
+        day_start_ns = self.hours.day_start_ns()
+        if day_start_ns is not None and snapshot.fills_since_ns <= day_start_ns:
+            self.money.day_known = True
         self.doubts.on_snapshot(snapshot)
         self.agreement.judge(snapshot)
         self.pursuit.on_read(snapshot)

@@ -20,6 +20,7 @@ from app.engine.latency import Stages
 from app.engine.ports import Journal
 from app.engine.records import FillBooked, FillVoided, OrderChanged
 from app.engine.settings import ORPHANS_LIMIT
+from app.errors import Refused
 
 _EVENT_OF: dict[OrderState, OrderEvent] = {
     OrderState.WORKING: OrderEvent.WORK,
@@ -194,7 +195,11 @@ class Lifecycle:
             self._book_fill(fill, order)
 
     def _book_fill(self, fill: Fill, order: Order) -> bool:
-        day = self._calendar.trade_date(fill.utc_ns)
+        try:
+            day = self._calendar.trade_date(fill.utc_ns)
+        except Refused as refusal:  # not booked: the position will differ, and trading closes for that
+            self._log.add("alarm", "fill_time", f"execution {fill.id}: {refusal}", order.strategy)
+            return False
         if not self._book.ledger.book(fill, order.strategy, day):
             return False
         self._journal.append([FillBooked(fill, order.tag, order.strategy, day)])

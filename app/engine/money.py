@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from datetime import date
 
 from app.clock import Clock
-from app.domain.calendar import TradingCalendar
 from app.domain.instruments import Instrument, by_contract
 from app.domain.pnl import DayPnl, day_pnl
 from app.domain.units import cents
 from app.engine.book import Book
 from app.engine.events import EventLog
+from app.engine.hours import Hours
 from app.engine.ports import Journal
 from app.engine.records import AccountSeen, EndOfDay
 from app.engine.trading import Trading
@@ -37,7 +37,7 @@ class Money:
     def __init__(
         self,
         clock: Clock,
-        calendar: TradingCalendar,
+        hours: Hours,
         journal: Journal,
         book: Book,
         trading: Trading,
@@ -45,7 +45,7 @@ class Money:
         rules: AccountRules | None,
         log: EventLog,
     ) -> None:
-        self._clock, self._calendar, self._journal = clock, calendar, journal
+        self._clock, self._hours, self._journal = clock, hours, journal
         self._book, self._trading, self._limits, self._rules = book, trading, limits, rules
         self._log = log
         self.end_of_days: dict[date, EndOfDay] = {}
@@ -55,14 +55,15 @@ class Money:
 
     # -- what everybody reads
 
-    def trade_date(self) -> date:
-        return self._calendar.trade_date(self._clock.utc_ns())
+    def trade_date(self) -> date | None:
+        return self._hours.trade_date()
 
     def today(self) -> DayPnl | None:
         """Today's P&L; None until today's executions are known."""
-        if not self.day_known:
+        day = self.trade_date()
+        if day is None or not self.day_known:
             return None
-        return day_pnl(self._book.ledger, self._book.quotes, self.trade_date())
+        return day_pnl(self._book.ledger, self._book.quotes, day)
 
     def floor_micro(self) -> int | None:
         """The maximum-loss floor; it only ever rises."""
@@ -121,7 +122,7 @@ class Money:
 
     def _alarm(self, rule: str, words: str) -> None:
         day = self.trade_date()
-        if self._alarmed.get(rule) != day:
+        if day is not None and self._alarmed.get(rule) != day:
             self._alarmed[rule] = day
             self._log.add("warning", rule, words)
 
@@ -132,8 +133,7 @@ class Money:
             self._until_next_day(code, words, Goal.FLAT, TradingState.HALTED)
 
     def _until_next_day(self, code: Code, words: str, goal: Goal, state: TradingState) -> None:
-        until = next_day_ns(self._calendar, self._clock.utc_ns())
-        self._trading.restrict(code, Kind.TIME, words, goal=goal, state=state, until_ns=until)
+        self._trading.until(self._hours.next_day_ns(), code, words, goal=goal, state=state)
 
     # -- the account and its days
 
@@ -169,7 +169,7 @@ class Money:
 
     def forget_balances(self) -> None:
         """The owner explained a balance (a payout, a reset): the past no longer adds up to the present."""
-        self._trusted_from = self.trade_date()
+        self._trusted_from = self.trade_date() or date.max
 
     def last_known_day(self) -> date | None:
         """The newest day whose end balance is settled or was stated; executions after it are read back at the
@@ -177,12 +177,3 @@ class Money:
         """
         days = [*self.end_of_days, *([self._rules.as_of] if self._rules else [])]
         return max(days, default=None)
-
-
-def next_day_ns(calendar: TradingCalendar, utc_ns: int) -> int:
-    """17:00 Chicago that begins the next trading day."""
-    session = calendar.session_at(utc_ns)
-    return calendar.next_open(session.close_ns if session is not None else utc_ns)
-
-
-__all__ = ["Money", "next_day_ns"]

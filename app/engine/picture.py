@@ -174,7 +174,7 @@ def _average(engine: Engine, contract: str) -> str:
 
 def _orders(engine: Engine) -> list[Order]:
     """Live ones first, then the newest others of the trading day."""
-    since = engine.parts.calendar.trading_day_start(engine.clock.utc_ns()) if engine.book.orders else 0
+    since = engine.hours.day_start_ns() or 0
     live = sorted(engine.book.live_orders(), key=lambda o: -o.created_ns)
     ended = [o for o in engine.book.orders.values() if o.state.terminal and o.created_ns >= since]
     ended.sort(key=lambda o: (-o.updated_ns, o.tag))
@@ -212,7 +212,7 @@ def _strategies(engine: Engine) -> list[StrategyLine]:
             runner.strategy.symbol,
             runner.contract,
             runner.ready,
-            money(ledger.net_micro_of(name, day)),
+            money(ledger.net_micro_of(name, day)) if day is not None else "",
             sum(t.strategy == name for t in ended),
             dict(runner.strategy.facts()),
         )

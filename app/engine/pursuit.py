@@ -52,10 +52,12 @@ class Pursuit:
         lifecycle: Lifecycle,
         log: EventLog,
         acts: Acts,
+        idle: bool = False,
     ) -> None:
         self._clock, self._calendar, self._journal = clock, calendar, journal
         self._venue, self._book, self._lifecycle = venue, book, lifecycle
         self._log, self._acts = log, acts
+        self._idle = idle  # shadow mode: there is nothing of ours at the venue
         self.goal = Goal.NONE
         self.done = True
         self.detail = ""
@@ -136,7 +138,7 @@ class Pursuit:
         self.done, self._attempt = False, 0
         self._started_mono_ns = self._clock.mono_ns()
         self._journal.append([self._record()])
-        if self._book.read_once:
+        if self._book.read_once and not self._idle:
             self._act()
         if not self._left_known():
             self.detail = "confirming"
@@ -147,6 +149,8 @@ class Pursuit:
 
     def _left(self) -> list[str]:
         """What still stands between the account and the goal, in words; empty = nothing left."""
+        if self._idle:
+            return []
         left = [f"order {o.tag} ({o.state})" for o in self._to_cancel()]
         left += [f"order {o.tag} unanswered" for o in self._book.in_flight() if o.role is Role.ENTRY]
         left += [f"position {c}" for c in self._to_close()]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.clock import Clock, Timer
-from app.domain.calendar import TradingCalendar
 from app.engine.book import Book
+from app.engine.hours import Hours
 from app.engine.ports import Venue
 from app.engine.settings import (
     DIFFERENCE_READ_DELAY_NS,
@@ -23,12 +23,12 @@ class Reads:
     def __init__(
         self,
         clock: Clock,
-        calendar: TradingCalendar,
+        hours: Hours,
         venue: Venue,
         book: Book,
         routine_ns: int = ROUTINE_READ_NS,
     ) -> None:
-        self._clock, self._calendar, self._venue, self._book = clock, calendar, venue, book
+        self._clock, self._hours, self._venue, self._book = clock, hours, venue, book
         self._routine_ns = routine_ns
         self._timer: Timer | None = None
         self._running = False
@@ -45,9 +45,13 @@ class Reads:
         if self._running:
             self._again = True
             return
+        since = self._since_ns()
+        if since is None:
+            self._next(RETRY_READ_NS)  # the clock is not set: a read "since 17:00" would mean nothing
+            return
         self._running = True
         self._heard = self._book.heard
-        self._venue.read(self._since_ns())
+        self._venue.read(since)
 
     def on_snapshot(self, found: list[str]) -> bool:
         """A read ended and `found` these differences. True when they are proven, not a fill under way."""
@@ -79,10 +83,12 @@ class Reads:
             self._timer.cancel()
             self._timer = None
 
-    def _since_ns(self) -> int:
+    def _since_ns(self) -> int | None:
         """Since 17:00 Chicago, since the oldest live order, and at first since the last settled day."""
         now = self._clock.utc_ns()
-        since = self._calendar.trading_day_start(now)
+        since = self._hours.day_start_ns()
+        if since is None:
+            return None
         since = min([since, *(o.created_ns - 1 for o in self._book.live_orders() if o.created_ns)])
         if self.history_from_ns and not self._book.read_once:
             since = min(since, self.history_from_ns)

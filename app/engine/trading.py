@@ -98,6 +98,19 @@ class Trading:
         self._changed()
         return True
 
+    def until(
+        self,
+        until_ns: int | None,
+        code: Code,
+        detail: str,
+        *,
+        goal: Goal = Goal.NO_ENTRIES,
+        state: TradingState = TradingState.HALTED,
+    ) -> bool:
+        """Restrict until the calendar says otherwise; None = the hour is not known, so a person must say."""
+        kind = Kind.PERSON if until_ns is None else Kind.TIME
+        return self.restrict(code, kind, detail, goal=goal, state=state, until_ns=until_ns or 0)
+
     def hold(self, code: Code, detail: str) -> bool:
         """A condition closes trading: entries refused and cancelled, protective orders stay."""
         return self.restrict(code, Kind.CONDITION, detail)

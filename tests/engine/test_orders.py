@@ -226,6 +226,17 @@ def test_stops_the_desk_when_the_venue_says_the_account_is_stopped(world: World)
     assert world.engine.snapshot().reasons[0].code == "account"
 
 
+def test_sends_nothing_at_all_in_shadow_mode() -> None:
+    world = World(mode="shadow").start()
+    world.engine.submit([entry()])
+    world.exchange.manual(Side.BUY, 1)
+    world.run(3)
+    world.engine.flatten("test", "out")
+    world.run(3)
+    assert world.wire.sent == [] and world.exchange.net[ES] == 1
+    assert states(world)["a"] is OrderState.WITHDRAWN
+
+
 def test_refuses_rearm_before_the_account_was_read() -> None:
     world = World(faults=Faults(read_fails=1.0))
     world.begin()

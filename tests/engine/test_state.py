@@ -169,6 +169,19 @@ def test_holds_when_the_clock_goes_backwards() -> None:
     assert str(Code.CLOCK) in codes(world)
 
 
+def test_holds_and_does_not_crash_on_a_board_that_woke_up_in_1970() -> None:
+    world = World(start_ns=5 * 10**9)
+    world.begin()
+    world.run(3)
+    view = world.engine.snapshot()
+    assert view.state == "halted" and "clock" in codes(world) and view.today is None
+    world.clock.now_utc = World.start_ns  # the network tells the time
+    world.run(10)
+    world.engine.rearm("test", "")
+    world.run(1)
+    assert world.engine.snapshot().state == "active"
+
+
 def test_beats_to_the_board_every_50_ms() -> None:
     world = World(heartbeat_ns=50 * 10**6).start()
     before = world.panel.beats

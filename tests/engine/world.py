@@ -588,6 +588,7 @@ class World:
     limits: Limits = LIMITS
     rules: AccountRules | None = RULES
     heartbeat_ns: int = 0
+    mode: str = "simulate"
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -605,7 +606,12 @@ class World:
     def _engine(self, recovered: Recovered) -> Engine:
         self.panel = QuietPanel()
         settings = EngineSettings(
-            ACCOUNT, resume=self.resume, clock="virtual", heartbeat_ns=self.heartbeat_ns, show_ns=0
+            ACCOUNT,
+            mode=self.mode,
+            resume=self.resume,
+            clock="virtual",
+            heartbeat_ns=self.heartbeat_ns,
+            show_ns=0,
         )
         engine = Engine(
             Parts(

@@ -1,0 +1,43 @@
+"""The calendar as the engine asks it: None instead of an error while the clock is outside what the calendar
+knows.
+
+The board has no battery-backed clock and may wake up in 1970. Nothing may crash then; everything that needs
+the time of day does not know, and what is not known is refused (hold CLOCK).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from app.clock import Clock
+from app.domain.calendar import TradingCalendar
+from app.errors import Refused
+
+
+class Hours:
+    """Answers about *now*."""
+
+    def __init__(self, clock: Clock, calendar: TradingCalendar) -> None:
+        self._clock, self._calendar = clock, calendar
+
+    def trade_date(self) -> date | None:
+        try:
+            return self._calendar.trade_date(self._clock.utc_ns())
+        except Refused:
+            return None
+
+    def day_start_ns(self) -> int | None:
+        """17:00 Chicago that began the running trading day."""
+        try:
+            return self._calendar.trading_day_start(self._clock.utc_ns())
+        except Refused:
+            return None
+
+    def next_day_ns(self) -> int | None:
+        """17:00 Chicago that begins the next trading day."""
+        now = self._clock.utc_ns()
+        try:
+            session = self._calendar.session_at(now)
+            return self._calendar.next_open(session.close_ns if session is not None else now)
+        except Refused:
+            return None
