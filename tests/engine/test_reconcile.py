@@ -1,4 +1,4 @@
-"""Reconciliation: trading stays closed until orders, positions and trades agree; a failed read is never flat."""
+"""Reconciliation: closed until everything agrees; a failed read is never flat."""
 
 from __future__ import annotations
 
