@@ -54,8 +54,9 @@ class Throttle:
 
     def refuse_duplicate(self, order: Order, mono_ns: int) -> None:
         """Raises Refused `gate.duplicate` for an intent approved less than `duplicate_window_ns` ago."""
+        self._drop_old(mono_ns)
         sent, window = self._recent.get(intent_of(order)), self._limits.duplicate_window_ns
-        if sent is not None and mono_ns - sent < window:
+        if sent is not None:
             age = f"the same order {(mono_ns - sent) // MS} ms ago"
             raise Refused("gate.duplicate", age, f"once in {window // MS} ms", "a new wish has a new ref")
 

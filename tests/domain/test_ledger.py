@@ -92,6 +92,12 @@ def test_a_trade_runs_from_flat_to_flat_with_exact_averages() -> None:
     assert (trade.entry_ns, trade.exit_ns) == (START_NS + 1, START_NS + 4)
 
 
+def test_the_size_of_a_trade_is_the_most_it_held() -> None:
+    fills = (fill(1, BUY, 3, 100), fill(2, SELL, 2, 101), fill(3, BUY, 1, 102), fill(4, SELL, 2, 103))
+    (trade,) = booked(*fills).trades()
+    assert (trade.size, trade.fills) == (3, 4)
+
+
 def test_entry_fees_count_on_their_own_day_in_cash_and_at_the_exit_in_trades() -> None:
     ledger = Ledger()
     ledger.book(fill(1, BUY, 1, 100, 7), "manual", DAY)

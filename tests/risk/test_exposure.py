@@ -149,6 +149,20 @@ def test_counts_a_leg_with_its_sibling_when_it_is_raised() -> None:
     assert exposure.pending(legs, replace(legs[0], size=3))[ES] == [0, 3]
 
 
+def test_counts_the_larger_leg_whichever_comes_first() -> None:
+    legs = [leg("s", Role.STOP, size=1, parent="p"), leg("t", Role.TARGET, size=3, parent="p")]
+    for group in (legs, legs[::-1]):
+        assert exposure.pending(group, entry("b"))[ES] == [1, 3]
+
+
+def test_legs_wait_for_their_entry_and_then_count_what_it_filled() -> None:
+    parent = working(entry("p", size=3))
+    legs = [leg("p-SL", Role.STOP, size=3, parent="p"), leg("p-TP", Role.TARGET, size=3, parent="p")]
+    assert exposure.pending([parent, *legs], entry("b"))[ES] == [3 + 1, 0]
+    parent.filled = 2
+    assert exposure.pending([parent, *legs], entry("b"))[ES] == [1 + 1, 2]
+
+
 def test_counts_a_raise_that_the_venue_has_not_answered() -> None:
     old = working(entry("a", size=2, filled=1, state=OrderState.WORKING))
     assert exposure.pending([old], entry("b"), {"a": 4})[ES] == [1 + 3, 0]

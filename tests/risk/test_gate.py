@@ -337,6 +337,13 @@ def test_orders_a_day_end_at_17_00_chicago_and_not_when_the_clock_is_set_back() 
     assert rule(it.place, entry("5"), later(400, utc_ns=at("2026-11-22T17:00"))) == ""
 
 
+def test_orders_sent_while_the_clock_was_set_back_count_today() -> None:
+    it = gate(orders_per_day=2)
+    assert rule(it.place, entry("1"), later(0)) == ""
+    assert rule(it.place, entry("2"), later(100, utc_ns=at("2026-11-18T10:00"))) == ""
+    assert rule(it.place, entry("3"), later(200)) == "gate.order_rate"
+
+
 def test_a_restart_goes_on_counting_the_day() -> None:
     it = gate(orders_per_day=2)
     it.resume(1, MORNING)
@@ -356,6 +363,18 @@ def test_the_same_intent_within_the_window_is_a_duplicate() -> None:
     assert rule(it.place, entry("a", ref="x"), later(0)) == ""
     assert rule(it.place, entry("b", ref="x"), later(9)) == "gate.duplicate"
     assert rule(it.place, entry("c", ref="x"), later(10)) == ""
+
+
+def test_repeated_exits_keep_no_other_intent_in_the_window() -> None:
+    it = gate()
+    held = {ES: 5}
+    answers = [
+        rule(it.place, exit_of("x"), later(0, positions=held)),
+        rule(it.place, entry("a"), later(1)),
+        rule(it.place, exit_of("x"), later(9, positions=held)),
+        rule(it.place, entry("a"), later(11)),
+    ]
+    assert answers == [""] * 4
 
 
 @pytest.mark.parametrize(
@@ -454,6 +473,20 @@ def test_an_entry_that_could_breach_the_floor_is_refused(size: int, ticks: int, 
     desk = view(day_net_micro=-(10**12), equity_micro=48_000 * MICRO + room)
     breaches = room <= loss_of(size, ticks)
     assert (rule(it.place, entry(size=size, bracket=Bracket(ticks)), desk) == "gate.maximum_loss") is breaches
+
+
+def test_the_limit_itself_is_a_breach() -> None:
+    risk = loss_of(1, 20)
+    for room, name in ((risk, "gate.maximum_loss"), (risk + 1, "")):
+        assert rule(gate().place, entry(), view(equity_micro=48_000 * MICRO + room)) == name
+    for room, name in ((risk, "gate.daily_loss"), (risk + 1, "")):
+        assert rule(gate().place, entry(), view(day_net_micro=-1_000 * MICRO + room)) == name
+
+
+def test_a_changed_entry_counts_once_in_the_loss() -> None:
+    order = working(stop(120))
+    desk = view(orders=[order], day_net_micro=-1_000 * MICRO + loss_of(1, 20) + 1)
+    assert modified(order, desk, stop=121)[0] == ""
 
 
 def test_other_entries_count_in_the_loss_but_one_oco_group_once() -> None:
@@ -606,6 +639,9 @@ def test_a_size_raised_at_the_venue_counts_before_the_venue_answered() -> None:
     rich = {"day_net_micro": 10**10, "equity_micro": 10**12}
     it.modify(order, None, None, 5, view(orders=[order], **rich))
     assert order.size == 1
+    assert rule(it.place, entry("b"), view(orders=[order], **rich)) == "gate.symbol_contracts"
+    other = working(replace(stop(130), tag="other", side=SELL, stop_ticks=90))
+    it.modify(other, None, 91, None, view(orders=[order, other], **rich))
     assert rule(it.place, entry("b"), view(orders=[order], **rich)) == "gate.symbol_contracts"
     gone = view(orders=[], **rich)
     assert rule(it.place, entry("c"), gone) == ""
