@@ -185,7 +185,7 @@ def test_rejects_what_cannot_be_booked_and_changes_nothing(bad: Fill, strategy: 
 def test_rejects_an_unknown_product_and_changes_nothing() -> None:
     ledger = Ledger()
     with pytest.raises(Refused):
-        ledger.book(fill(1, BUY, 1, 100, contract="CON.F.US.XXX.Z26"), "manual", DAY)
+        ledger.book(fill(1, BUY, 1, 100, contract="CON.F.US.NONE.Z26"), "manual", DAY)
     assert not ledger.has(1)
     assert ledger.book(replace(fill(1, BUY, 1, 100), account_id=7), "manual", DAY)
 

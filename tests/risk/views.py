@@ -120,3 +120,16 @@ def rule(call: Callable[..., object], *args: Any) -> str:
     """The name of the rule that refused, "" when the call passed."""
     refused = refusal(call, *args)
     return refused.rule if refused else ""
+
+
+def stop(ticks: int, side: Side = BUY) -> Order:
+    return entry(side=side, type=OrderType.STOP, stop_ticks=ticks)
+
+
+def limit(ticks: int, side: Side = BUY) -> Order:
+    return entry(side=side, type=OrderType.LIMIT, limit_ticks=ticks)
+
+
+def later(seconds: int, **changes: Any) -> GateView:
+    mono = MONO + seconds * NS
+    return view(mono_ns=mono, quote=quote(recv_mono_ns=mono), **changes)
