@@ -10,7 +10,6 @@ import asyncio
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from app import compose
 from app.clock import MS, NS
 from app.config import load_file
 from app.errors import Refused, Unreachable, clean
+from app.store import InstanceLock
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBC = ctypes.CDLL(None)
@@ -85,11 +85,16 @@ async def run(home: Path, port: int, *, keep: bool, say: Callable[[str], None]) 
 
 
 def write_settings(home: Path, url: str, port: int, *, keep: bool) -> Path:
-    """The demo's files in `home`, the last journal gone unless `keep`. Returns the settings' path."""
+    """The demo's files in `home`, the last journal gone unless `keep`. Returns the settings' path.
+
+    Raises Refused while another demo runs there.
+    """
     data = home / "data"
-    if not keep:
-        shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True, exist_ok=True)
+    InstanceLock(data).release()  # another demo may be trading on it
+    if not keep:
+        for old in data.iterdir():
+            old.unlink()
     (home / "account.toml").write_text(ACCOUNT)
     key = home / "topstepx.key"
     key.touch(mode=0o600)

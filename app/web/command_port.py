@@ -46,10 +46,10 @@ class CommandPort:
         """Raises SettingsError when the folder cannot hold a socket."""
         if len(os.fsencode(self._path)) > PATH_LIMIT:
             raise SettingsError(
-                "data_dir", f"{self._path.parent} is too long for a socket, use a shorter path"
+                "data_dir", f"its path is over {PATH_LIMIT - len(SOCKET_FILE) - 1} bytes: use a shorter path"
             )
         listener = _bind(self._path)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_LIMIT)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=LINE_LIMIT)
 
     async def stop(self) -> None:
         """Idempotent. The socket file goes first, so that nobody knocks at a closed door."""
@@ -62,20 +62,24 @@ class CommandPort:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A plain function: a coroutine here would become a task that nobody owns."""
+        if len(self._serving) >= CONNECTIONS_MAX:
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer), name="command")
         self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if len(self._serving) <= CONNECTIONS_MAX:
-                answer = await self._answer(reader, _caller(writer))
-                writer.write(msgspec.json.encode(answer) + b"\n")
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await writer.drain()
+            answer = await self._answer(reader, _caller(writer))
+            writer.write(msgspec.json.encode(answer) + b"\n")
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await writer.drain()
         except (ConnectionError, TimeoutError):
             pass  # the caller went away; what it asked for was done and audited
         finally:
-            self._serving.discard(task)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, by: str) -> dict[str, Any]:

@@ -184,13 +184,16 @@ def _levels(view: Snapshot, symbol: str) -> list[chart.Level]:
 
 
 def _strategy(line: StrategyLine) -> str:
-    facts = _facts((name.replace("_", " "), _price(value)) for name, value in line.facts.items() if value)
+    shown = {name: value for name, value in line.facts.items() if value and name not in ("phase", "why")}
+    facts = _facts((name.replace("_", " "), _fact(value)) for name, value in shown.items())
+    phase = f'<span class="chip">{_text(line.facts["phase"])}</span>' if line.facts.get("phase") else ""
+    why = f'<p class="sub">{_text(line.facts["why"])}</p>' if line.facts.get("why") else ""
     waiting = "" if line.ready else '<span class="chip">not ready</span>'
     return (
         f'<article><p class="name">{_text(line.name.replace("_", " "))} <small>{_text(line.symbol)} · '
-        f'<span class="id">{_text(line.contract)}</span></small>{waiting}'
+        f'<span class="id">{_text(line.contract)}</span></small>{phase}{waiting}'
         f'<span class="right num">{_pnl(line.net_today)} '
-        f"<small>{_count(line.trades_today, 'trade')}</small></span></p>{facts}</article>"
+        f"<small>{_count(line.trades_today, 'trade')}</small></span></p>{why}{facts}</article>"
     )
 
 
@@ -268,6 +271,12 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Names with their values; the values are HTML already."""
     rows = "".join(f"<div><dt>{_text(name)}</dt><dd>{html}</dd></div>" for name, html in pairs)
     return f'<dl class="facts num">{rows}</dl>'
+
+
+def _fact(value: str) -> str:
+    """A strategy's number as it is, an average cut to two places."""
+    long = _is_number(value) and len(value.partition(".")[2]) > 4
+    return _price(f"{Decimal(value):.2f}" if long else value)
 
 
 def _nothing(text: str) -> str:
