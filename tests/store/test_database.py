@@ -187,6 +187,7 @@ async def test_undoes_itself_when_the_second_file_is_refused(tmp_path: Path) -> 
     await refusal(tmp_path)
     (tmp_path / "market.db").unlink()
     store = await open_journal(tmp_path, SystemClock())  # the lock is free again
+    assert store.failed == ""
     await store.close()
 
 

@@ -117,6 +117,7 @@ async def test_flushes_a_backfill_before_it_fills_the_queue(tmp_path: Path) -> N
         while not store.commits:
             await asyncio.sleep(0)
     await store.close()
+    assert on_disk(tmp_path, "fills") == writer.LAZY_ROWS
 
 
 async def test_copies_the_order_before_append_returns(store: Store) -> None:

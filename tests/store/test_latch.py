@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ async def test_refuses_a_second_instance_naming_the_first(store: Store, tmp_path
 async def test_frees_the_folder_when_closed(tmp_path: Path) -> None:
     for _ in range(2):
         store = await open_journal(tmp_path, SystemClock())
+        assert store.failed == ""
         await store.close()
 
 
@@ -82,6 +85,8 @@ async def test_halts_in_a_folder_no_service_has_used(tmp_path: Path) -> None:
 async def test_halts_when_the_other_file_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "market.db").write_bytes(b"x" * 5_000)
     await write_latch(tmp_path, by="owner", why="", clock=CLOCK)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        assert database.execute("SELECT armed FROM latch").fetchall() == [(0,)]
 
 
 async def test_says_when_the_latch_cannot_be_written_and_frees_the_folder(tmp_path: Path) -> None:
