@@ -1,5 +1,4 @@
-"""Bars from trades, coarser bars from finer ones, and the mean true range. Integer ticks, exact fractions,
-no floats.
+"""Bars from trades, coarser bars from finer ones, the mean true range. Integer ticks and exact fractions.
 
 Bars are stamped with their opening time. Windows are counted from 17:00 Chicago, where the trading day
 begins, and the last one of a day ends with it. A window without a trade has no bar: nothing is ever
@@ -36,7 +35,7 @@ class Windows:
 
     def __init__(self, minutes: int) -> None:
         if not 1 <= minutes <= DAY_MINUTES:
-            raise ValueError(f"bars of {minutes} minutes: 1..{DAY_MINUTES} are possible")
+            raise Ours(f"bars of {minutes} minutes: 1..{DAY_MINUTES} are possible")
         self.minutes, self.length_ns = minutes, minutes * MINUTE_NS
         self._day_start_ns = self._day_end_ns = 0
 
@@ -149,7 +148,7 @@ def mean_true_range(bars: Sequence[Bar], n: int, previous_close_ticks: int | Non
     are missing.
     """
     if n < 1:
-        raise ValueError(f"the mean of {n} bars")
+        raise Ours(f"the mean of {n} bars")
     if len(bars) > n:
         close = bars[-n - 1].close_ticks
     elif len(bars) == n and previous_close_ticks is not None:

@@ -61,11 +61,6 @@ def day_pnl(ledger: Ledger, quotes: Mapping[str, Quote], trade_date: date) -> Da
     )
 
 
-def equity_micro(balance_micro: int, pnl: DayPnl) -> int | None:
-    """Balance with what is open: the venue's own measure against the maximum-loss floor. None = not known."""
-    return None if pnl.unrealised_micro is None else balance_micro + pnl.unrealised_micro
-
-
 @dataclass(frozen=True, slots=True)
 class Total:
     """The sum of some days."""

@@ -193,7 +193,7 @@ def instrument(desk: Desk, order: Order, view: GateView) -> None:
     product = view.instrument
     if product is None:
         raise Refused("gate.instrument", order.contract, "known products")
-    if product != desk.instrument(order.contract):
+    if product.product != desk.instrument(order.contract).product:
         raise Refused("gate.instrument", order.contract, f"a contract of {product.symbol}")
     if product.fee_round_turn_micro is None:
         raise Refused("gate.fee", f"fees of {product.symbol} are not known", "a fee in the table")
@@ -210,9 +210,8 @@ def venue_open(desk: Desk, order: Order, view: GateView) -> None:
 
 def entry_hours(desk: Desk, order: Order, view: GateView) -> None:
     """Open, and not yet in the last minutes before the venue flattens."""
-    venue_open(desk, order, view)
     session = desk.calendar.session_at(view.utc_ns, desk.instrument(order.contract).hours)
-    if session is None:
+    if session is None or not session.is_open(view.utc_ns):
         raise Refused("gate.hours", f"{order.contract} is closed", "open hours")
     late_ns = view.utc_ns - session.entries_until_ns
     if late_ns >= 0:

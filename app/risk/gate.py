@@ -121,17 +121,19 @@ def _changed(order: Order, limit_ticks: int | None, stop_ticks: int | None, size
 
 
 def _change_exposes(order: Order, changed: Order, view: GateView) -> bool:
-    """A larger size, an entry's new price, an exit's price away from the market, or a stop that covers too
-    little.
+    """Could the change add exposure, or leave a position worse protected?
+
+    A larger size does, an entry's new price, an exit's price further from the market, a new price of an exit
+    that nothing is held for, and a smaller stop that no longer covers what is held.
     """
     if changed.size > order.size:
         return True
-    if order.role is Role.ENTRY:
-        return (changed.limit_ticks, changed.stop_ticks) != (order.limit_ticks, order.stop_ticks)
-    if order.stop_ticks is not None and changed.size < order.size:
-        covered = changed.size - changed.filled
-        if covered < checks.held_against(order, view):
-            return True
+    moved = (changed.limit_ticks, changed.stop_ticks) != (order.limit_ticks, order.stop_ticks)
+    held = checks.held_against(order, view)
+    if order.role is Role.ENTRY or not held:
+        return moved
+    if order.stop_ticks is not None and changed.size < order.size and changed.size - changed.filled < held:
+        return True
     loosened = _loosened(order.side, order.stop_ticks, changed.stop_ticks)
     return loosened or _loosened(-order.side, order.limit_ticks, changed.limit_ticks)
 

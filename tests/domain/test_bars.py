@@ -80,7 +80,7 @@ def test_a_window_holds_its_instant_and_never_crosses_17_00(minutes: int, moment
 
 @pytest.mark.parametrize("minutes", [0, -1, 1_441])
 def test_rejects_a_length_that_is_no_bar(minutes: int) -> None:
-    with pytest.raises(ValueError, match="minutes"):
+    with pytest.raises(Ours, match="minutes"):
         BarBuilder(minutes)
 
 
@@ -199,7 +199,7 @@ def test_mean_true_range_is_exact() -> None:
 
 
 def test_rejects_the_mean_of_nothing() -> None:
-    with pytest.raises(ValueError, match="0 bars"):
+    with pytest.raises(Ours, match="0 bars"):
         mean_true_range([bar(0)], 0)
 
 

@@ -130,11 +130,6 @@ REFUSING: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "broken"), REFUSING)
 def test_rejects_an_entry_for_each_thing_that_is_wrong_or_unknown(name: str, broken: dict[str, Any]) -> None:
-    if name == "gate.fee":  # a product without a fee in the table
-        no_fee = "CON.F.US.NKD.Z26"
-        broken_view = view(no_fee)
-        assert rule(gate().place, entry(contract=no_fee), broken_view) == name
-        return
     refused = refusal(gate().place, entry(), view(**broken))
     assert refused is not None
     assert refused.rule == name

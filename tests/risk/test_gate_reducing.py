@@ -122,6 +122,7 @@ def test_an_entry_against_the_position_is_exposing_all_the_same() -> None:
         (leg("s", Role.STOP, SELL, 2, price=80), 1, {"size": 1}, False),
         (leg("s", Role.STOP, SELL, 2, price=80), 1, {"size": 1, "stop": 79}, True),
         (leg("s", Role.STOP, SELL, 1, price=80), 2, {"size": 2}, True),
+        (leg("s", Role.STOP, SELL, 2, price=80), 0, {"size": 1}, False),
         (working(stop(120)), 0, {"stop": 121}, True),
         (working(stop(120)), 0, {"stop": 119}, True),
         (working(entry(size=2, type=OrderType.STOP, stop_ticks=120)), 0, {"size": 1}, False),
@@ -158,6 +159,18 @@ def test_tells_a_change_that_adds_risk_from_one_that_takes_it_away(
 def test_rejects_a_change_that_makes_no_sense(name: str, order: Order, changes: dict[str, int]) -> None:
     desk = view(positions={ES: 1}, orders=[order], day_net_micro=10**10)
     assert modified(order, desk, **changes)[0] == name
+
+
+@pytest.mark.parametrize("net", [0, -1])
+def test_an_exit_that_nothing_is_held_for_is_not_moved(net: int) -> None:
+    order = leg("s", Role.STOP, SELL, price=80)
+    assert modified(order, view(positions={ES: net}, orders=[order]), stop=81)[0] == "gate.reduce_only"
+
+
+def test_a_stop_is_tightened_though_another_entry_works_on_its_side() -> None:
+    order = leg("s", Role.STOP, SELL, price=80)
+    other = working(entry("other", SELL, 3, strategy="other"))
+    assert modified(order, view(positions={ES: 1}, orders=[order, other]), stop=81) == ("", False)
 
 
 def test_a_wider_stop_must_still_fit_the_loss_limits() -> None:
