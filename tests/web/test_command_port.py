@@ -1,3 +1,5 @@
+"""The command port on its unix socket: who may speak, what is answered, how it closes."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The doors in front of the server: how many connections, and how long a silent one may stay."""
+
 from __future__ import annotations
 
 import asyncio

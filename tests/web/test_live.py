@@ -1,3 +1,5 @@
+"""The live stream: rendered once for everybody, differences only, within its budget of bytes."""
+
 from __future__ import annotations
 
 import json

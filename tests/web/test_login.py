@@ -1,3 +1,5 @@
+"""The owner's password, its sessions, and the brake on guessing."""
+
 from __future__ import annotations
 
 import asyncio

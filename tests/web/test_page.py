@@ -1,3 +1,5 @@
+"""The page as text: well formed, nothing inline, every state told in words."""
+
 from __future__ import annotations
 
 from dataclasses import replace

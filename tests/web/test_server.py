@@ -1,3 +1,5 @@
+"""Every route through its guards, each guard refusing once, and the stream over a real socket."""
+
 from __future__ import annotations
 
 import asyncio
@@ -335,5 +337,6 @@ async def test_refuses_the_stream_after_logout(guarded: Site, monkeypatch: pytes
     await _events(reader, 1)
     await guarded.post("/api/logout")
     async with asyncio.timeout(10):
-        await reader.readuntil(b"\r\n0\r\n\r\n")  # the stream's end, as chunks say it
+        end = await reader.readuntil(b"\r\n0\r\n\r\n")  # the stream's end, as chunks say it
+    assert end.endswith(b"\r\n0\r\n\r\n")
     writer.close()
