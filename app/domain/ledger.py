@@ -9,8 +9,8 @@ only when every strategy is flat.
 date of each fill, as the balance moves. *Trade view* (`trades`, `lots`): the fees of an entry travel with
 its lot and are booked at the exit.
 
-Fills may arrive in any order: they count by (time, id), and a late one rebuilds its contract. In order, a
-fill costs O(1). Nothing here knows a quote's age, a limit, an order or a file.
+Fills may arrive in any order: they count by (time, id), and after a late one its contract is rebuilt when
+next asked about. In order, a fill costs O(1). Nothing here knows a quote's age, a limit, an order or a file.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ class Ledger:
         return sub.net if sub else 0
 
     def open_contracts(self) -> list[str]:
-        """Contracts in which the account or any sub-book is not flat, sorted."""
-        return sorted(name for name, book in self._books.items() if book.is_open)
+        """Contracts in which the account is not flat, sorted; sub-books may hold where it does not."""
+        return sorted(name for name, book in self._books.items() if book.account.net)
 
     def strategies(self) -> list[str]:
         """Everybody who ever filled, sorted."""
@@ -192,49 +192,64 @@ def _count(dates: Iterable[date]) -> dict[date, int]:
 
 
 class _ContractBook:
-    """All fills of one contract, the account's FIFO and one FIFO per strategy."""
+    """All fills of one contract, the account's FIFO and one FIFO per strategy.
+
+    A late or voided fill only marks the FIFOs stale; the next question rebuilds them. A history that arrives
+    newest first is so worked through once, not once a fill.
+    """
 
     def __init__(self, contract: str, tick_value_micro: int) -> None:
         self.contract, self.tick_value_micro = contract, tick_value_micro
         self.booked: list[Booked] = []  # by (time, id)
         self._clear()
 
-    def _clear(self) -> None:
-        self.account = Fifo(self.contract, "", self.tick_value_micro)
-        self.subs: dict[str, Fifo] = {}
-        self.cash: list[int] = []  # beside `booked`: gross less fees of each
+    @property
+    def account(self) -> Fifo:
+        self._refresh()
+        return self._account
 
     @property
-    def is_open(self) -> bool:
-        return self.account.net != 0 or any(sub.net for sub in self.subs.values())
+    def subs(self) -> dict[str, Fifo]:
+        self._refresh()
+        return self._subs
 
     def add(self, booked: Booked) -> None:
-        late = bool(self.booked) and booked.key < self.booked[-1].key
-        if late:
+        if self.booked and booked.key < self.booked[-1].key:
             insort(self.booked, booked, key=lambda b: b.key)
-            self._rebuild()
-        else:
-            self.booked.append(booked)
+            self._stale = True
+            return
+        self.booked.append(booked)
+        if not self._stale:
             self._apply(booked)
 
     def remove(self, fill_id: int) -> None:
         self.booked = [b for b in self.booked if b.fill.id != fill_id]
-        self._rebuild()
+        self._stale = True
 
     def cash_since(self, start_ns: int) -> int:
-        return sum(self.cash[bisect_left(self.booked, start_ns, key=lambda b: b.fill.utc_ns) :])
+        self._refresh()
+        return sum(self._cash[bisect_left(self.booked, start_ns, key=lambda b: b.fill.utc_ns) :])
 
     def steps(self) -> Iterable[tuple[Booked, int]]:
-        return zip(self.booked, self.cash, strict=True)
+        """Every fill with the net amount by which it moved the balance."""
+        self._refresh()
+        return zip(self.booked, self._cash, strict=True)
 
-    def _rebuild(self) -> None:
-        self._clear()
-        for booked in self.booked:
-            self._apply(booked)
+    def _clear(self) -> None:
+        self._account = Fifo(self.contract, "", self.tick_value_micro)
+        self._subs: dict[str, Fifo] = {}
+        self._cash: list[int] = []  # beside `booked`: gross less fees of each
+        self._stale = False
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self._clear()
+            for booked in self.booked:
+                self._apply(booked)
 
     def _apply(self, booked: Booked) -> None:
-        sub = self.subs.get(booked.strategy)
+        sub = self._subs.get(booked.strategy)
         if sub is None:
-            sub = self.subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
+            sub = self._subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
         sub.apply(booked)
-        self.cash.append(self.account.apply(booked) - booked.fill.fees_micro)
+        self._cash.append(self._account.apply(booked) - booked.fill.fees_micro)

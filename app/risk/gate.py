@@ -85,9 +85,7 @@ class Gate:
             rule(desk, order, view)
 
     def _remember_size(self, order: Order, changed: Order, view: GateView) -> None:
-        """Until the venue answers, the larger size counts; a refused raise counts on until the order is
-        gone.
-        """
+        """Until the venue answers, the larger size counts; if it says no, until the order is gone."""
         raised = self._desk.raised
         live = {o.tag: o.size for o in view.orders}
         for tag in [tag for tag, size in raised.items() if live.get(tag, size) >= size]:

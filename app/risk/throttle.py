@@ -1,7 +1,7 @@
-"""Rolling windows of the gate: orders a minute, orders a trading day, the same intent twice. Only approvals
-are counted.
+"""Rolling windows of the gate: orders a minute, orders a trading day, the same intent twice.
 
-Minutes and repetitions run on monotonic time; the trading day comes from the calendar. No clock is read here.
+Only approvals are counted. Minutes and repetitions run on monotonic time; the trading day comes from the
+calendar. No clock is read here.
 """
 
 from __future__ import annotations

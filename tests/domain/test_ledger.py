@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.domain.calendar import CHICAGO, trade_date
 from app.domain.events import Fill
+from app.domain.fifo import Booked, Fifo
 from app.domain.instruments import by_contract, by_symbol, price_to_ticks
 from app.domain.ledger import Ledger
 from app.domain.market import Quote
@@ -115,7 +116,7 @@ def test_two_strategies_net_in_the_account_and_stay_apart_in_their_sub_books() -
     ledger.book(fill(1, BUY, 2, 100), "one", DAY)
     ledger.book(fill(2, SELL, 2, 104), "two", DAY)
     assert (ledger.net(ES), ledger.net_of("one", ES), ledger.net_of("two", ES)) == (0, 2, -2)
-    assert ledger.open_contracts() == [ES]  # both strategies still hold
+    assert ledger.open_contracts() == []  # both strategies still hold, the account does not
     assert ledger.trades() == []
     assert ledger.gross_micro(DAY) == 8 * 12_500_000
     assert ledger.net_micro_of("one", DAY) == 0
@@ -188,6 +189,23 @@ def test_rejects_an_unknown_product_and_changes_nothing() -> None:
         ledger.book(fill(1, BUY, 1, 100, contract="CON.F.US.NONE.Z26"), "manual", DAY)
     assert not ledger.has(1)
     assert ledger.book(replace(fill(1, BUY, 1, 100), account_id=7), "manual", DAY)
+
+
+def test_a_history_that_arrives_newest_first_is_worked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked: list[int] = []
+    apply = Fifo.apply
+
+    def counting(self: Fifo, booked: Booked) -> int:
+        worked.append(booked.fill.id)
+        return apply(self, booked)
+
+    monkeypatch.setattr(Fifo, "apply", counting)
+    rows = [fill(n, BUY if n % 2 else SELL, 1, 100 + n % 3) for n in range(200)]
+    ledger = booked(*reversed(rows))
+    assert len(worked) == 2  # the first fill alone came in order: once for the account, once for its strategy
+    assert ledger.net(ES) == 0
+    assert ledger.net_micro(DAY) == booked(*rows).net_micro(DAY)
+    assert len(worked) == 2 + 2 * 200 + 2 * 200
 
 
 # -- against brute force
