@@ -1,5 +1,4 @@
-"""TopstepX as `engine.ports.Venue`: puts the parts together, hands events to the sink, sends what was
-approved.
+"""TopstepX as `engine.ports.Venue`: puts the parts together and sends what was approved.
 
 One object serves one account; an account that is not listed is never touched. `start` finds everything out
 and undoes itself when it fails, `run` keeps it alive until cancelled, `stop` closes everything and may be
@@ -11,27 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiohttp
-from msgspec import Raw
 from yarl import URL
 
-from app.clock import Clock, Timer
+from app.clock import Clock
 from app.config import TopstepX as Settings
 from app.config import read_secret
-from app.domain.events import AccountReport, Fill, OrderReport, Outcome, PositionReport, Reply
+from app.domain.events import Outcome, Reply
 from app.domain.events import Request as Asked
 from app.domain.orders import Order
 from app.engine.ports import Action, Approved, Sink
 from app.engine.records import Happened, Record
-from app.errors import Ours, PlimsollError, SettingsError, Theirs
-from app.venues.topstepx.codec import requests, signalr
+from app.errors import Ours, PlimsollError, SettingsError
+from app.venues.topstepx.codec import requests
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.codec.http1 import Answer
 from app.venues.topstepx.codec.replies import Endpoint
-from app.venues.topstepx.hub import Hub, HubHandlers, Subscription
+from app.venues.topstepx.events import Events
 from app.venues.topstepx.limiter import Lane, Limiter
 from app.venues.topstepx.pacing import pause
 from app.venues.topstepx.products import active_contracts
@@ -43,15 +40,13 @@ from app.venues.topstepx.writes import Desk, Heads, KillRead, KillWrite, OrderWr
 
 log = logging.getLogger(__name__)
 
-MAX_CONTRACTS = 32  # market subscriptions: the wanted symbols (at most 10) and what the owner holds besides
 _ORDERS = {Action.PLACE: (Endpoint.PLACE, Asked.PLACE), Action.MODIFY: (Endpoint.MODIFY, Asked.MODIFY)}
 
 
 class TopstepX:
     """The venue of one account.
 
-    `contracts` maps each wanted symbol to its active contract (after `start`). `dropped` counts events of
-    accounts and contracts that are not ours, `misunderstood` those that could not be decoded.
+    `contracts` maps each wanted symbol to its active contract, after `start`.
     """
 
     def __init__(self, settings: Settings, clock: Clock, account_id: int = 0, times: Times = TIMES) -> None:
@@ -60,14 +55,9 @@ class TopstepX:
         if settings.accounts and self.account_id not in settings.accounts:
             raise SettingsError("topstepx.accounts", f"{self.account_id} is not listed and is not touched")
         self.contracts: dict[str, str] = {}
-        self.dropped = self.misunderstood = 0
         self._sink: Sink | None = None
         self._limiter = Limiter()
-        self._quotes = signalr.QuoteBook()
-        self._subscribed: dict[str, None] = {}  # contracts in the order of their first need
         self._killing: set[tuple[Asked, str]] = set()
-        self._linked = False
-        self._resync: Timer | None = None
         self._session: aiohttp.ClientSession | None = None
 
     def connect(self, sink: Sink) -> None:
@@ -97,7 +87,7 @@ class TopstepX:
         except BaseException:
             await self.stop()
             raise
-        self._subscribed.update(dict.fromkeys(self.contracts.values()))
+        self._events.want(self.contracts.values())
 
     def _build(self, key: Any) -> None:
         settings, clock, times = self._settings, self._clock, self._times
@@ -109,23 +99,8 @@ class TopstepX:
         self._desk = Desk(clock, times, self._rest.tokens, self._limiter, heads, self._listener)
         self._pool = Pool(address, clock, times)
         self._rest.by_pool = self._by_pool
-        self._reads = Reads(self._rest, clock, self._listener, settings.live_data)
-        self._user = self._hub("user hub", settings.user_hub_url, self._on_user, self._user_subscriptions)
-        self._market = self._hub(
-            "market hub", settings.market_hub_url, self._on_market, self._market_subscriptions
-        )
-
-    def _hub(
-        self,
-        name: str,
-        url: str,
-        on_event: Callable[[str, Sequence[Raw], int], None],
-        subscriptions: Callable[[], Iterable[Subscription]],
-    ) -> Hub:
-        assert self._session is not None
-        handlers = HubHandlers(on_event, subscriptions, self._on_hub_up, self._on_hub_down)
-        skip = self._settings.skip_negotiation
-        return Hub(name, url, self._session, self._rest.tokens, self._clock, self._times, handlers, skip)
+        self._events = Events(settings, self._session, self._rest.tokens, clock, times, self._listener)
+        self._reads = Reads(self._rest, clock, self._listener, settings.live_data, self._events.hold)
 
     async def _find_account(self) -> None:
         accounts = {account.account_id: account for account in await self._reads.accounts()}
@@ -139,9 +114,11 @@ class TopstepX:
                 f"{self.account_id} is not an active account of this login; it has {shown}",
             )
         if not found.can_trade:
-            problem = f"{found.account_id} ({found.name}) may not trade; see why on the platform, or list another account"
-            raise SettingsError("topstepx.accounts", problem)
-        self._reads.account_id = self.account_id
+            who = f"{found.account_id} ({found.name})"
+            raise SettingsError(
+                "topstepx.accounts", f"{who} may not trade; see why on the platform, or list another"
+            )
+        self._reads.account_id = self._events.account_id = self.account_id
 
     async def _active_contracts(self) -> dict[str, str]:
         return await active_contracts(self._rest, self._settings.symbols, self._settings.live_data)
@@ -151,8 +128,8 @@ class TopstepX:
         ping = Ping(self._pool.address.authority, self._times.ping_ns)
         async with asyncio.TaskGroup() as group:
             for name, task in (
-                ("user hub", self._user.run()),
-                ("market hub", self._market.run()),
+                ("user hub", self._events.user.run()),
+                ("market hub", self._events.market.run()),
                 ("tokens", self._rest.tokens.run()),
                 ("order connections", self._pool.run(lambda: ping)),
                 ("complete reads", self._reads.run_complete()),
@@ -164,10 +141,9 @@ class TopstepX:
 
     async def stop(self) -> None:
         """Close every connection; requests under way are told. Idempotent; cancel `run` first."""
-        if self._resync is not None:
-            self._resync.cancel()
         session, self._session = self._session, None
         if session is not None:
+            self._events.stop()
             self._pool.stop()
             await session.close()
 
@@ -232,104 +208,10 @@ class TopstepX:
         self._pool.post(read)
         return await read.answer
 
-    # -- the hubs ----------------------------------------------------------------------------------
-
-    def _user_subscriptions(self) -> Iterable[Subscription]:
-        yield "SubscribeAccounts", ()
-        for what in ("Orders", "Positions", "Trades"):
-            yield f"Subscribe{what}", (self.account_id,)
-
-    def _market_subscriptions(self) -> Iterable[Subscription]:
-        self._quotes.clear()  # a new connection: what the old one said of a contract may be long out of date
-        for contract in self._subscribed:
-            yield "SubscribeContractQuotes", (contract,)
-            yield "SubscribeContractTrades", (contract,)
-
-    def _on_hub_up(self) -> None:
-        if self._user.up and self._market.up and not self._linked:
-            self._linked = True
-            self._listener().on_link(True, "")
-
-    def _on_hub_down(self, reason: str) -> None:
-        if self._linked:
-            self._linked = False
-            self._listener().on_link(False, reason)
-
-    def _on_user(self, target: str, arguments: Sequence[Raw], received_mono_ns: int) -> None:
-        if target == signalr.LOGOUT:
-            self._logged_out()
-        elif target in signalr.USER_TARGETS:
-            try:
-                events = signalr.user_events(target, arguments)
-            except Theirs as error:
-                self._not_understood(error)
-                return
-            for event in events:
-                self._hand_on(event)
-
-    def _hand_on(self, event: signalr.UserEvent) -> None:
-        if event.account_id != self.account_id:
-            self.dropped += 1
-            return
-        sink = self._listener()
-        if isinstance(event, OrderReport):
-            sink.on_order(event)
-        elif isinstance(event, Fill):
-            sink.on_fill(event)
-        elif isinstance(event, PositionReport):
-            sink.on_position(event)
-        elif isinstance(event, AccountReport):
-            sink.on_account(event)
-
-    def _on_market(self, target: str, arguments: Sequence[Raw], received_mono_ns: int) -> None:
-        if target == signalr.LOGOUT:
-            self._logged_out()
-        elif target in (signalr.QUOTE, signalr.TRADE):
-            try:
-                self._hand_on_market(target, arguments, received_mono_ns)
-            except Theirs as error:
-                self._count(error)
-
-    def _hand_on_market(self, target: str, arguments: Sequence[Raw], received_mono_ns: int) -> None:
-        contract = signalr.market_contract(arguments)
-        if contract not in self._subscribed:
-            self.dropped += 1
-        elif target == signalr.QUOTE:
-            quote = self._quotes.merge(contract, arguments[1], received_mono_ns)
-            self._listener().on_quote(quote, received_mono_ns)
-        else:
-            for trade in signalr.tape(contract, arguments[1]):
-                self._listener().on_market_trade(trade)
-
-    def _count(self, error: Theirs) -> None:
-        self.misunderstood += 1
-        log.log(
-            logging.DEBUG if self.misunderstood > 1 else logging.WARNING, "event not understood: %s", error
-        )
-
-    def _not_understood(self, error: Theirs) -> None:
-        """Something happened to the account and we cannot say what: the link counts as lost until a read has
-        told.
-        """
-        self._count(error)
-        if self._resync is None:
-            self._on_hub_down(f"a user event was not understood: {error}")
-            self._resync = self._clock.call_later(self._times.resync_ns, self._end_resync)
-
-    def _end_resync(self) -> None:
-        self._resync = None
-        self._on_hub_up()
-
-    def _logged_out(self) -> None:
-        """The session was ended elsewhere: log in anew, reconnect both hubs."""
-        self._rest.tokens.died(self._rest.tokens.generation)
-        for hub in (self._user, self._market):
-            hub.restart("logged out by the venue")
-
     # -- rolls -------------------------------------------------------------------------------------
 
     async def _watch_rolls(self) -> None:
-        """Until cancelled: ask for the active contracts now and then. A failure is asked again an hour later."""
+        """Until cancelled: ask for the active contracts now and then; after a failure at the next turn."""
         while True:
             await pause(self._clock, self._times.roll_ns)
             try:
@@ -343,13 +225,12 @@ class TopstepX:
         """
         changed = {symbol: new for symbol, new in contracts.items() if new != self.contracts.get(symbol)}
         for symbol, new in changed.items():
-            text = f"{symbol} rolled from {self.contracts.get(symbol)} to {new}; strategies follow at the next start"
+            text = f"{symbol} rolled from {self.contracts.get(symbol)} to {new}; restart to trade it"
             log.warning("%s", text)
             self._tell(Happened("alarm", "contract.rolled", text, self._clock.utc_ns(), self.account_id))
         if changed:
             self.contracts = contracts
-            self._subscribed.update(dict.fromkeys(changed.values()))
-            self._market.restart("contracts rolled")
+            self._events.want(changed.values())
 
 
 def _spent(wait_ns: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
@@ -21,7 +22,7 @@ from msgspec import Raw
 from yarl import URL
 
 from app.clock import NS, Clock
-from app.errors import PlimsollError, Theirs, Unreachable
+from app.errors import PlimsollError, Theirs, Unreachable, clean
 from app.venues.topstepx.codec import signalr
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.pacing import Backoff, Bell, pause
@@ -34,6 +35,7 @@ BATCH = 500  # records handled before the loop gets a turn; the desk's bound for
 MAX_FRAME = (
     signalr.MAX_RECORD
 )  # bytes; the library's own limit must not be the smaller one (a peer met close 1009)
+MAX_ASKED = 128  # calls waiting to be sent; two a contract, far fewer contracts
 MAX_NEGOTIATION = 64 * 1024  # bytes of a negotiation's answer, usually under 1 KiB
 
 Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[bool]"
@@ -61,6 +63,7 @@ class HubConnection:
         self._problem = ""
         self._ended = False
         self._awaited: set[str] = set()
+        self._outbox: deque[bytes] = deque(maxlen=MAX_ASKED)
         self._calls = 0
         self._handled = 0
         self.up = False
@@ -149,14 +152,15 @@ class HubConnection:
     async def _subscribe(self, subscriptions: Iterable[Subscription]) -> None:
         """Ask for everything; `up` follows when the hub has confirmed each."""
         for target, arguments in subscriptions:
-            await self.invoke(target, *arguments)
+            self._calls += 1
+            self._awaited.add(str(self._calls))
+            await self._send(signalr.invocation(target, arguments, str(self._calls)))
 
-    async def invoke(self, target: str, *arguments: object) -> None:
-        """Call a hub method; an error in its completion ends the connection."""
+    def ask(self, target: str, *arguments: object) -> None:
+        """Call a hub method soon. Nobody depends on it: an error in its completion is only noted."""
         self._calls += 1
-        key = str(self._calls)
-        self._awaited.add(key)
-        await self._send(signalr.invocation(target, arguments, key))
+        self._outbox.append(signalr.invocation(target, arguments, str(self._calls)))
+        self._bell.ring()
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -210,9 +214,12 @@ class HubConnection:
                 raise Unreachable(self._hub.name, message.error or "closed by the hub")
 
     def _completed(self, message: signalr.Message) -> None:
+        key = message.invocation_id or ""
         if message.error is not None:
-            raise Theirs(self._hub.name, message.error)
-        self._awaited.discard(message.invocation_id or "")
+            if key in self._awaited:
+                raise Theirs(self._hub.name, message.error)
+            log.info("%s: %s", self._hub.name, clean(message.error))
+        self._awaited.discard(key)
         if not self._awaited and not self.up:
             self.up = True
             self._hub.handlers.on_up()
@@ -220,12 +227,15 @@ class HubConnection:
     # -- keeping -----------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Ping, and give the connection up when it is silent, too old, never came up, or was told to end."""
+        """Ping, send what was asked for, and give the connection up when it is silent, too old, never came
+        up,
+        or was told to end.
+        """
         while not self._problem:
             await self._bell.wait(self._times.hub_tick_ns)
             self._problem = self._problem or self._fault()
-            if not self._problem:
-                await self._ping()
+            if not self._problem and self._socket is not None:
+                await self._send_due()
         if self._socket is not None:
             await self._socket.close()
 
@@ -237,13 +247,14 @@ class HubConnection:
             return f"silent for {times.hub_silence_ns // NS} s"
         return "planned rebuild" if now - self._opened_ns >= times.hub_life_ns else ""
 
-    async def _ping(self) -> None:
+    async def _send_due(self) -> None:
         now = self._clock.mono_ns()
-        if self._socket is None or now - self._pinged_ns < self._times.hub_ping_ns:
-            return
-        self._pinged_ns = now
+        if now - self._pinged_ns >= self._times.hub_ping_ns:
+            self._pinged_ns = now
+            self._outbox.append(signalr.PING)
         try:
-            await self._send(signalr.PING)
+            while self._outbox:
+                await self._send(self._outbox.popleft())
         except (aiohttp.ClientError, OSError) as error:
             self._problem = type(error).__name__
 
@@ -305,12 +316,10 @@ class Hub:
         if self._connection is not None:
             self._connection.end(reason)
 
-    async def invoke(self, target: str, *arguments: object) -> None:
-        """Call a hub method on the current connection; nothing when there is none: it will subscribe by
-        itself.
-        """
+    def ask(self, target: str, *arguments: object) -> None:
+        """Call a hub method on the current connection. Without one nothing: ask in `on_up`."""
         if self._connection is not None and self._connection.up:
-            await self._connection.invoke(target, *arguments)
+            self._connection.ask(target, *arguments)
 
 
 def _http(url: URL) -> URL:

@@ -82,8 +82,15 @@ def _rank(order: OrderReport) -> tuple[int, bool, int]:
 class Reads:
     """Serves the engine's questions about one account, each kind in a task of its own (`run_*`)."""
 
-    def __init__(self, rest: Rest, clock: Clock, sink: Callable[[], Sink], live_data: bool) -> None:
-        self._rest, self._clock, self._sink = rest, clock, sink
+    def __init__(
+        self,
+        rest: Rest,
+        clock: Clock,
+        sink: Callable[[], Sink],
+        live_data: bool,
+        on_positions: Callable[[Iterable[PositionReport]], None],
+    ) -> None:
+        self._rest, self._clock, self._sink, self._on_positions = rest, clock, sink, on_positions
         self.account_id = 0  # known once the account was found
         self._live_data = live_data
         self._since_ns: int | None = None
@@ -222,7 +229,9 @@ class Reads:
         body = requests.account_body(self.account_id)
         reply = await self._rest.call(Endpoint.POSITIONS, body, PositionsReply, lane)
         rows = self._own(proven(reply.positions, Endpoint.POSITIONS), Endpoint.POSITIONS)
-        return tuple(await converted(entities.position_report, rows))
+        positions = tuple(await converted(entities.position_report, rows))
+        self._on_positions(positions)
+        return positions
 
     async def _fills(self, since: bytes) -> tuple[Fill, ...]:
         reply = await self._rest.call(Endpoint.TRADES, since, TradesReply)
@@ -230,7 +239,7 @@ class Reads:
         return tuple(await converted(entities.fill, rows))
 
     def _own(self, rows: list[OwnedRow], endpoint: Endpoint) -> list[OwnedRow]:
-        """The rows, all of our account. Raises Theirs for another's: the answer is then not to our question."""
+        """The rows, all of our account. Raises Theirs for another's: it answers another question."""
         for row in rows:
             if row.account_id != self.account_id:
                 raise Theirs(f"{SOURCE} {endpoint}", f"a row of account {row.account_id}")

@@ -67,16 +67,15 @@ class Tokens:
         if self._refused is not None and now - self._refused_ns < self._times.login_refused_ns:
             raise self._refused
         try:
-            self._accept(await self._ask_login())
+            self._accept(safe_token(await self._ask_login()))
         except LoginRefused as error:
             self._refused, self._refused_ns = error, now
             raise
 
-    def _accept(self, token: str | None) -> None:
-        text = safe_token(token)
-        self._token, self._dead, self._refused = Secret(text), False, None
+    def _accept(self, token: str) -> None:
+        self._token, self._dead, self._refused = Secret(token), False, None
         self._issued_ns = self._clock.mono_ns()
-        self._renew_ns = self._issued_ns + self._renew_after_ns(text)
+        self._renew_ns = self._issued_ns + self._renew_after_ns(token)
         self.generation += 1
 
     def _renew_after_ns(self, token: str) -> int:
@@ -101,13 +100,14 @@ class Tokens:
 
     async def _validated(self) -> str | None:
         try:
-            return await self._ask_validate(self._token)
+            token = await self._ask_validate(self._token)
+            return safe_token(token) if token else None
         except PlimsollError as error:
             log.debug("token not extended, logging in anew: %s", error)
             return None
 
     def died(self, generation: int) -> None:
-        """The venue turned this token away: renew soon, by login; a dead token cannot be asked for an heir."""
+        """The venue turned this token away: renew soon, by login, for a dead token has no heir."""
         if generation == self.generation:
             self._dead = True
             self._bell.ring()

@@ -1,5 +1,4 @@
-"""The connections that carry orders, cancels and closes: a small pool of warm HTTP/1.1 connections of our
-own.
+"""The connections that carry orders, cancels and closes: a small pool of warm HTTP/1.1 connections.
 
 Why not the pooled session that carries everything else: a request there takes a task and a few awaits before
 its first byte, while an order must be checked and written in the very call that decided it, with nothing in

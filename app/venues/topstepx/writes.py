@@ -1,5 +1,4 @@
-"""What is sent at most once: place, modify, cancel, close; and the ping and reads that share their
-connections.
+"""What is sent at most once: place, modify, cancel, close; and what shares their connections.
 
 The last check of an order (`Sink.may_send`) runs in `Connection.send`, directly before the bytes are handed
 to the transport. What an answer proves is decided by `codec.replies.judge`; everything else about it is told

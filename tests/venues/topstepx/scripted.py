@@ -1,4 +1,5 @@
-"""A venue that does what a test tells it: REST and both hubs on a real loopback port, and a sink that remembers.
+"""A venue that does what a test tells it: REST and both hubs on a real loopback port, and a sink that
+remembers.
 
 It is no simulator: it knows no market and checks no order. Every answer is scripted, every request is kept.
 """
@@ -9,7 +10,6 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +30,8 @@ CONTRACT = "CON.F.US.EP.Z26"
 STAMP = "2026-11-20T19:48:53.5274910+00:00"
 PATIENCE = 5.0  # seconds a test waits for something that should happen at once
 
-# Short enough that a test of a time-out is quick, long enough that a busy machine does not meet one by accident.
+# Short enough that a test of a time-out is quick, long enough that a busy machine does not meet one by
+# accident.
 QUICK = replace(
     TIMES,
     connect_ns=2 * NS,
@@ -90,7 +91,14 @@ def position_row(**members: Any) -> dict[str, Any]:
 
 
 def account_row(**members: Any) -> dict[str, Any]:
-    row = {"id": ACCOUNT, "name": "SIM-50K-1001", "balance": 50000.0, "canTrade": True, "isVisible": True, "simulated": True}
+    row = {
+        "id": ACCOUNT,
+        "name": "SIM-50K-1001",
+        "balance": 50000.0,
+        "canTrade": True,
+        "isVisible": True,
+        "simulated": True,
+    }
     return row | members
 
 
@@ -112,7 +120,9 @@ class Heard:
 
 
 class HubScript:
-    """One hub of the scripted venue: answers handshakes and invocations, keeps what it heard, says what it is told."""
+    """One hub of the scripted venue: answers handshakes and invocations, keeps what it heard, says what it is
+    told.
+    """
 
     def __init__(self) -> None:
         self.sockets: list[web.WebSocketResponse] = []
@@ -149,12 +159,16 @@ class HubScript:
             elif data["type"] == 1:
                 self.invocations.append((data["target"], data["arguments"]))
                 if self.completes:
-                    await socket.send_str(json.dumps({"type": 3, "invocationId": data["invocationId"], "result": None}) + "\x1e")
+                    await socket.send_str(
+                        json.dumps({"type": 3, "invocationId": data["invocationId"], "result": None}) + "\x1e"
+                    )
             self.changed.set()
 
     async def negotiate(self, request: web.Request) -> web.Response:
         self.negotiated += 1
-        return web.json_response({"negotiateVersion": 1, "connectionId": "c", "connectionToken": "t", "availableTransports": []})
+        return web.json_response(
+            {"negotiateVersion": 1, "connectionId": "c", "connectionToken": "t", "availableTransports": []}
+        )
 
     async def say(self, target: str, *arguments: Any) -> None:
         record = json.dumps({"type": 1, "target": target, "arguments": list(arguments)})
@@ -186,6 +200,12 @@ class ScriptedVenue:
             "/api/Trade/search": lambda _: ok(trades=[]),
         }
         self.url = ""
+        self.over = asyncio.Event()
+
+    async def hang(self, _: dict[str, Any]) -> web.Response:
+        """An answer that does not come while the test runs."""
+        await self.over.wait()
+        return web.Response()
 
     def _login(self, body: dict[str, Any]) -> dict[str, Any]:
         self.logins += 1
@@ -228,6 +248,7 @@ class ScriptedVenue:
         try:
             yield self
         finally:
+            self.over.set()
             for socket in self.user.sockets + self.market.sockets:
                 if not socket.closed and socket._req is not None and socket._req.transport is not None:
                     socket._req.transport.abort()
@@ -281,7 +302,12 @@ def settings_for(url: str, folder: Path, key: str = "demo-key", **members: Any) 
     path = folder / "topstepx.key"
     path.touch(mode=0o600)
     path.write_text(key + "\n")
-    defaults: dict[str, Any] = {"accounts": (ACCOUNT,), "symbols": ("ES",), "user_name": "demo", "api_key_file": path}
+    defaults: dict[str, Any] = {
+        "accounts": (ACCOUNT,),
+        "symbols": ("ES",),
+        "user_name": "demo",
+        "api_key_file": path,
+    }
     urls = {"rest_url": url, "user_hub_url": f"{url}/hubs/user", "market_hub_url": f"{url}/hubs/market"}
     return Settings(**(urls | defaults | members))
 
@@ -326,4 +352,6 @@ def working(venue_id: int = 70, **members: Any) -> Order:
 
 def approved(order: Order, body: bytes, action: Action = Action.PLACE, exposing: bool = True) -> Approved:
     """What the gate would hand out."""
-    return Approved(SEAL, action, order, body, epoch=1, expires_mono_ns=2**62, max_quote_age_ns=0, exposing=exposing)
+    return Approved(
+        SEAL, action, order, body, epoch=1, expires_mono_ns=2**62, max_quote_age_ns=0, exposing=exposing
+    )

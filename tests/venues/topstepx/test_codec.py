@@ -1,4 +1,6 @@
-"""Request bodies and REST replies: golden bytes, tolerance where the venue varies, refusal of everything else."""
+"""Request bodies and REST replies: golden bytes, tolerance where the venue varies, refusal of everything
+else.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,17 @@ from app.venues.topstepx.codec.replies import (
     judge,
 )
 from tests.venues.topstepx import scripted
-from tests.venues.topstepx.scripted import ACCOUNT, CONTRACT, entry, ok, order_row, position_row, refused, trade_row, working
+from tests.venues.topstepx.scripted import (
+    ACCOUNT,
+    CONTRACT,
+    entry,
+    ok,
+    order_row,
+    position_row,
+    refused,
+    trade_row,
+    working,
+)
 
 # -- requests
 
@@ -60,7 +72,11 @@ def test_each_type_carries_its_own_price_and_no_other(
 ) -> None:
     body = json.loads(requests.place_body(entry(type=kind, limit_ticks=limit, stop_ticks=stop, bracket=None)))
     assert members.items() <= body.items()
-    assert {"limitPrice", "stopPrice", "trailPrice"} & set(body) == {"limitPrice", "stopPrice", "trailPrice"} & set(members)
+    assert {"limitPrice", "stopPrice", "trailPrice"} & set(body) == {
+        "limitPrice",
+        "stopPrice",
+        "trailPrice",
+    } & set(members)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +109,19 @@ def test_a_leg_that_is_not_wanted_is_left_out() -> None:
 
 
 def test_modify_sends_only_what_changes() -> None:
-    assert requests.modify_body(working(), None, 26805, None) == b'{"accountId":1001,"orderId":70,"stopPrice":6701.25}'
+    assert (
+        requests.modify_body(working(), None, 26805, None)
+        == b'{"accountId":1001,"orderId":70,"stopPrice":6701.25}'
+    )
     assert requests.modify_body(working(), None, None, 2) == b'{"accountId":1001,"orderId":70,"size":2}'
 
 
 def test_refuses_a_modify_of_nothing_or_of_nobody() -> None:
-    for order, values in ((working(), (None, None, None)), (entry(), (None, 1, None)), (working(), (1, None, None))):
+    for order, values in (
+        (working(), (None, None, None)),
+        (entry(), (None, 1, None)),
+        (working(), (1, None, None)),
+    ):
         with pytest.raises(Refused):
             requests.modify_body(order, *values)
 
@@ -140,7 +163,10 @@ def test_reads_every_documented_status(status: int, state: OrderState) -> None:
     assert entities.order_report(orders_of(order_row(status=status))[0]).state is state
 
 
-@pytest.mark.parametrize("members", [{"status": 0}, {"status": 9}, {"side": 2}, {"fillVolume": 2}, {"size": 0}, {"limitPrice": 0.1}])
+@pytest.mark.parametrize(
+    "members",
+    [{"status": 0}, {"status": 9}, {"side": 2}, {"fillVolume": 2}, {"size": 0}, {"limitPrice": 0.1}],
+)
 def test_never_guesses_an_order(members: dict[str, Any]) -> None:
     rows = orders_of(order_row(**members))
     with pytest.raises(Theirs):
@@ -154,10 +180,22 @@ def test_an_order_type_it_does_not_know_is_unknown(code: int) -> None:
 
 def test_reads_a_suspended_leg_and_ignores_members_it_does_not_know() -> None:
     row = order_row(
-        status=8, stopPrice=None, parentOrderId=69, linkedOrderId=None, trailDistance=-20, trailPrice=5, customTag="x-SL", novel=[1]
+        status=8,
+        stopPrice=None,
+        parentOrderId=69,
+        linkedOrderId=None,
+        trailDistance=-20,
+        trailPrice=5,
+        customTag="x-SL",
+        novel=[1],
     )
     report = entities.order_report(orders_of(row)[0])
-    assert (report.state, report.stop_ticks, report.parent_id, report.tag) == (OrderState.SUSPENDED, None, 69, "x-SL")
+    assert (report.state, report.stop_ticks, report.parent_id, report.tag) == (
+        OrderState.SUSPENDED,
+        None,
+        69,
+        "x-SL",
+    )
     assert report.updated_ns == report.created_ns == 1_795_204_133_527_491_000
 
 
@@ -192,7 +230,9 @@ def test_refuses_an_execution_that_lacks_what_matters(members: dict[str, Any]) -
 
 
 def position(**members: Any) -> Any:
-    return entities.position_report(msgspec.json.decode(as_bytes(position_row(**members)), type=entities.WirePosition))
+    return entities.position_report(
+        msgspec.json.decode(as_bytes(position_row(**members)), type=entities.WirePosition)
+    )
 
 
 def test_positions_are_signed() -> None:
@@ -231,8 +271,13 @@ def test_bad_bytes_are_theirs(body: bytes) -> None:
 GOLDEN = as_bytes(ok(orders=[order_row(), order_row(id=71, status=2, fillVolume=1)]))
 
 
-@given(st.lists(st.tuples(st.integers(0, len(GOLDEN) - 1), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 40))
-def test_mutated_replies_are_read_or_theirs_and_nothing_else(changes: list[tuple[int, int]], cut: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOLDEN) - 1), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(0, 40),
+)
+def test_mutated_replies_are_read_or_theirs_and_nothing_else(
+    changes: list[tuple[int, int]], cut: int
+) -> None:
     data = bytearray(GOLDEN)
     for index, value in changes:
         data[index] = value
@@ -293,7 +338,11 @@ def test_a_refused_place_keeps_the_id_it_was_given() -> None:
     assert (verdict.venue_id, verdict.reason, verdict.error_code) == (6, "custom tag already in use", 2)
 
 
-@given(st.sampled_from([Endpoint.PLACE, Endpoint.MODIFY, Endpoint.CANCEL, Endpoint.CLOSE]), st.integers(100, 599), st.binary(max_size=60))
+@given(
+    st.sampled_from([Endpoint.PLACE, Endpoint.MODIFY, Endpoint.CANCEL, Endpoint.CLOSE]),
+    st.integers(100, 599),
+    st.binary(max_size=60),
+)
 def test_judging_never_raises_and_never_accepts_noise(endpoint: Endpoint, status: int, body: bytes) -> None:
     assert judge(endpoint, status, body).outcome is not Outcome.ACCEPTED
 

@@ -68,7 +68,9 @@ def test_prices_become_whole_ticks_exactly(ticks: int) -> None:
         assert price_ticks(Raw(text.encode()), instrument) == ticks
 
 
-@pytest.mark.parametrize("text", ["6700.1", "6700.2500000001", "NaN", "Infinity", '"6700.25"', "true", "[]", "1e400", "0x10"])
+@pytest.mark.parametrize(
+    "text", ["6700.1", "6700.2500000001", "NaN", "Infinity", '"6700.25"', "true", "[]", "1e400", "0x10"]
+)
 def test_refuses_a_price_that_is_no_tick(text: str) -> None:
     with pytest.raises(Theirs):
         price_ticks(Raw(text.encode()), ES)
@@ -90,7 +92,9 @@ def test_refuses_money_finer_than_a_micro() -> None:
         money_micro(Raw(b"0.0000001"), "balance")
 
 
-@pytest.mark.parametrize("contract", ["CON.F.US.XYZ.Z26", "F.US.EP", "CON.F.US.EP.Z2", "", "CON.F.US.EP.Z26" * 100])
+@pytest.mark.parametrize(
+    "contract", ["CON.F.US.XYZ.Z26", "F.US.EP", "CON.F.US.EP.Z2", "", "CON.F.US.EP.Z26" * 100]
+)
 def test_refuses_contracts_it_does_not_know(contract: str) -> None:
     with pytest.raises(Theirs):
         instrument_of(contract)

@@ -16,7 +16,9 @@ from app.venues.topstepx.limiter import (
     retry_after_ns,
 )
 
-STEPS = st.lists(st.tuples(st.sampled_from(list(Lane)), st.integers(0, 2 * NS), st.integers(1, 60)), max_size=60)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(list(Lane)), st.integers(0, 2 * NS), st.integers(1, 60)), max_size=60
+)
 
 
 @given(STEPS)

@@ -56,7 +56,12 @@ def test_reads_the_captured_leg() -> None:
     assert message.target == "GatewayUserOrder" and message.arguments is not None
     (leg,) = signalr.user_events(message.target, message.arguments)
     assert isinstance(leg, OrderReport)
-    assert (leg.venue_id, leg.state, leg.side, leg.parent_id) == (70000002, OrderState.SUSPENDED, Side.SELL, 70000001)
+    assert (leg.venue_id, leg.state, leg.side, leg.parent_id) == (
+        70000002,
+        OrderState.SUSPENDED,
+        Side.SELL,
+        70000001,
+    )
     assert leg.updated_ns < leg.created_ns + 1 and leg.limit_ticks is None and leg.stop_ticks is None
 
 
@@ -111,7 +116,9 @@ def test_refuses_a_wrong_number_of_arguments() -> None:
         signalr.market_contract([raw(CONTRACT)])
 
 
-def merge(book: signalr.QuoteBook, mono_ns: int = 1, **delta: Any) -> tuple[int | None, int | None, int | None]:
+def merge(
+    book: signalr.QuoteBook, mono_ns: int = 1, **delta: Any
+) -> tuple[int | None, int | None, int | None]:
     quote = book.merge(CONTRACT, raw(delta), mono_ns)
     return quote.bid_ticks, quote.ask_ticks, quote.last_ticks
 
@@ -128,7 +135,12 @@ def test_quotes_merge_and_missing_is_not_zero() -> None:
 def test_a_bad_delta_leaves_the_quote_as_it_was() -> None:
     book = signalr.QuoteBook()
     merge(book, bestBid=6700, bestAsk=6700.25)
-    for delta in ({"bestBid": 6700.1, "bestAsk": 1}, {"bestAsk": "6700"}, {"lastPrice": []}, {"lastUpdated": "soon"}):
+    for delta in (
+        {"bestBid": 6700.1, "bestAsk": 1},
+        {"bestAsk": "6700"},
+        {"lastPrice": []},
+        {"lastUpdated": "soon"},
+    ):
         with pytest.raises(Theirs):
             merge(book, **delta)
     assert merge(book) == (26800, 26801, None)
@@ -151,19 +163,32 @@ def test_forgets_quotes_when_told() -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 def test_tape_events_come_single_or_as_arrays(many: bool) -> None:
-    row = {"symbolId": "F.US.EP", "price": 6700.25, "timestamp": "2026-11-20T19:48:53Z", "type": 0, "volume": 3}
+    row = {
+        "symbolId": "F.US.EP",
+        "price": 6700.25,
+        "timestamp": "2026-11-20T19:48:53Z",
+        "type": 0,
+        "volume": 3,
+    }
     trades = signalr.tape(CONTRACT, raw([row, row] if many else row))
     assert [(t.price_ticks, t.size) for t in trades] == [(26801, 3)] * (2 if many else 1)
 
 
-@pytest.mark.parametrize("change", [{"volume": -1}, {"volume": 10**8}, {"price": None}, {"timestamp": None}, {"price": 0.1}])
+@pytest.mark.parametrize(
+    "change", [{"volume": -1}, {"volume": 10**8}, {"price": None}, {"timestamp": None}, {"price": 0.1}]
+)
 def test_refuses_a_tape_that_makes_no_sense(change: dict[str, Any]) -> None:
     with pytest.raises(Theirs):
         signalr.tape(CONTRACT, raw({"price": 1, "timestamp": "2026-11-20T19:48:53Z", "volume": 1} | change))
 
 
-@given(st.lists(st.tuples(st.integers(0, len(LEG) - 1), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 40))
-def test_mutated_records_are_read_or_theirs_and_nothing_else(changes: list[tuple[int, int]], cut: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, len(LEG) - 1), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(0, 40),
+)
+def test_mutated_records_are_read_or_theirs_and_nothing_else(
+    changes: list[tuple[int, int]], cut: int
+) -> None:
     data = bytearray(LEG)
     for index, value in changes:
         data[index] = value
@@ -177,7 +202,19 @@ def test_mutated_records_are_read_or_theirs_and_nothing_else(changes: list[tuple
     assert outcome in ("read", "theirs")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from(["id", "action", "data", "size", "bestBid", "price"]), c, max_size=4), max_leaves=8))  # fmt: skip  # noqa: E501
+# fmt: skip  # noqa: E501
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda c: (
+            st.lists(c, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["id", "action", "data", "size", "bestBid", "price"]), c, max_size=4
+            )
+        ),
+        max_leaves=8,
+    )
+)
 def test_any_json_at_all_is_read_or_theirs(value: Any) -> None:
     for read in (
         lambda: signalr.user_events("GatewayUserOrder", [raw(value)]),

@@ -1,5 +1,4 @@
-"""Accounts, orders, executions, positions, contracts and bars as the venue writes them, and their meaning for
-us.
+"""Accounts, orders, executions, positions, contracts and bars: the venue's shapes and their meaning.
 
 Pure. One shape serves REST (explicit nulls) and hub (omitted members); unknown members are ignored. An enum
 value that is not in a table here is never guessed: an order type becomes UNKNOWN, anything else raises
@@ -157,7 +156,7 @@ def _state_of(code: int) -> OrderState:
 
 
 def order_report(row: WireOrder) -> OrderReport:
-    """Raises Theirs for an unknown product, status or side, an off-tick price, or more filled than ordered."""
+    """Raises Theirs for an unknown product, status or side, an off-tick price, or an overfilled order."""
     instrument = instrument_of(row.contract_id)
     filled = row.fill_volume or 0
     if not filled <= row.size or row.size == 0:

@@ -20,7 +20,7 @@ NO_BODY = (204, 304)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `headers` has lower-case names; `reusable` = the connection may carry another request."""
+    """A whole answer. `headers` in lower case; `reusable`: the connection may carry another request."""
 
     status: int
     headers: dict[str, str]

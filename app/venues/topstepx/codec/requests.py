@@ -127,7 +127,7 @@ def since_body(account_id: int, since_ns: int) -> bytes:
 
 
 def query_body(account_id: int, statuses: Iterable[int], page_size: int, page_offset: int) -> bytes:
-    """For Order/v2/query, the only read that shows suspended legs; oldest id first, so that paging is stable."""
+    """For Order/v2/query, which alone shows suspended legs; oldest id first, so that paging is stable."""
     body = {
         "filter": {"accountId": account_id, "statuses": list(statuses)},
         "pageSize": page_size,
