@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ STRATEGY_FIXED = {"zone": "America/New_York", "use_daily_atr": False}  # keys wi
 
 log = logging.getLogger("plimsoll")
 
+Job = tuple[str, Callable[[], Coroutine[Any, Any, None]]]  # a name and what to run
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -86,7 +89,7 @@ async def serve(
         broken = _watch_loop()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(service.venue.run(), name="venue")]
-            tasks += [group.create_task(job, name=name) for name, job in jobs]
+            tasks += [group.create_task(job(), name=name) for name, job in jobs]
             tasks.append(group.create_task(_keep_telling(service), name="systemd"))
             notify("READY=1", status("started"))
             log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
@@ -97,8 +100,8 @@ async def serve(
                 task.cancel()
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, list[tuple[str, Any]]]:
-    """Every part, started; `stack` undoes them in reverse. The jobs are coroutines to run beside it."""
+async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, list[Job]]:
+    """Every part, started; `stack` undoes them in reverse. The jobs run beside it."""
     passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
     check_address(settings.web.host, passwords)
     _check(settings)
@@ -149,7 +152,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("native.mode", error) from None
 
 
-async def _clock(settings: Settings, stack: AsyncExitStack) -> tuple[Clock, list[tuple[str, Any]]]:
+async def _clock(settings: Settings, stack: AsyncExitStack) -> tuple[Clock, list[Job]]:
     if settings.clock != "simulator":
         return SystemClock(), []
     from app.venues.topstepx.simclock import SimulatorClock
@@ -157,7 +160,7 @@ async def _clock(settings: Settings, stack: AsyncExitStack) -> tuple[Clock, list
     simulated = SimulatorClock(settings.topstepx.rest_url)
     stack.push_async_callback(simulated.close)
     clock = await simulated.open()
-    return clock, [("simulator clock", keep_running("simulator clock", simulated.run, clock))]
+    return clock, [("simulator clock", partial(keep_running, "simulator clock", simulated.run, clock))]
 
 
 async def _engine(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from app.cli.arguments import parse
+from app.cli.causes import first_cause
 from app.errors import PlimsollError, clean
 
 DEBUG = "PLIMSOLL_DEBUG"  # set it to see the traceback of an internal error
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: BaseException) -> int:
-    first = _first(error)
+    first = first_cause(error)
     if isinstance(first, PlimsollError):
         return _say(str(first), first.exit_code)
     if isinstance(first, OSError):
@@ -42,14 +43,6 @@ def _explain(error: BaseException) -> int:
         name = f"{first.filename}: " if first.filename else ""
         return _say(f"{name}{first.strerror or first}{advice}", 1)
     return _say(f"internal error, please report it: {type(first).__name__} {clean(first)} {_where(first)}", 1)
-
-
-def _first(error: BaseException) -> BaseException:
-    """The cause inside task groups; ours before others, because it says what to do."""
-    while isinstance(error, BaseExceptionGroup):
-        ours = error.subgroup(PlimsollError)
-        error = (ours or error).exceptions[0]
-    return error
 
 
 def _where(error: BaseException) -> str:

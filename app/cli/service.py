@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from argparse import Namespace
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
 
 from app.cli import places
-from app.errors import SettingsError
+from app.cli.causes import first_cause
+from app.errors import Refused, SettingsError
 
 
 def run(arguments: Namespace) -> int:
@@ -22,7 +26,7 @@ def run(arguments: Namespace) -> int:
     logs.set_up()
     from app.compose import serve
 
-    asyncio.run(serve(settings, lambda _service: None))
+    _run(serve(settings, lambda _service: None))
     return 0
 
 
@@ -33,7 +37,16 @@ def demo(arguments: Namespace) -> int:
 
     logs.set_up(logging.WARNING, stamped=True)
     home = arguments.home.absolute() if arguments.home else places.demo_home()
-    asyncio.run(
-        appliance.run(home, arguments.port, keep=arguments.keep, say=lambda text: print(text, flush=True))
-    )
+    _run(appliance.run(home, arguments.port, keep=arguments.keep, say=partial(print, flush=True)))
     return 0
+
+
+def _run(service: Coroutine[Any, Any, None]) -> None:
+    """A service that cannot start has failed (1 or 2); "refused by a rule" (3) is for commands."""
+    try:
+        asyncio.run(service)
+    except Exception as error:
+        cause = first_cause(error)
+        if isinstance(cause, Refused) and not isinstance(cause, SettingsError):
+            cause.exit_code = 1
+        raise cause from None

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from app.clock import NS
 from app.engine.snapshot import GoalView, ReasonView
 
+NS = 1_000_000_000
 NEW_YORK = ZoneInfo("America/New_York")  # the exchange's day as its traders say it
 
 # One phrase for each code of the trading state's reasons; it follows "HALTED because ...".

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.cli import client, main
+from app.engine.commands import Commands
+from app.errors import Refused
+from app.store import InstanceLock
+from app.web import command_port
+from app.web.command_port import CommandPort
+from app.web.login import PASSWORD_FILE, PasswordFile
+from tests.cli.background import in_background
+from tests.web.pictures import FRESH, HALTED, FakeEngine
+from tests.web.test_command_port import FakeReader
+
+READS = ("status", "orders", "positions", "trades")
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, engine: FakeEngine) -> Iterator[Path]:
+    """A data folder with a service that listens."""
+
+    @asynccontextmanager
+    async def listening() -> AsyncIterator[None]:
+        port = CommandPort(tmp_path, Commands(engine), FakeReader())
+        await port.start()
+        yield
+        await port.stop()
+
+    with in_background(listening):
+        yield tmp_path
+
+
+def test_knows_the_socket_by_the_same_name() -> None:
+    assert client.SOCKET_FILE == command_port.SOCKET_FILE
+
+
+@pytest.mark.parametrize("command", READS)
+def test_prints_json_on_every_reading_command(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--json", "--data-dir", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_prints_the_state_and_its_reasons(
+    folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.view = HALTED
+    assert main(["status", "--data-dir", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("HALTED") and "because the session is closed; ends Fri 18:00 New York" in out
+    assert "net 204.94" in out and "+1 ES" in out
+    engine.view = FRESH
+    assert main(["status", "--data-dir", str(folder)]) == 0
+
+
+def test_prints_orders_and_positions_as_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["orders", "--data-dir", str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and "6001.25" in lines[1] and "working" in lines[1]
+    main(["positions", "--data-dir", str(folder)])
+    assert "+1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["halt"], ("halt", "")),
+        (["flatten", "lunch", "time"], ("flatten", "lunch time")),
+        (["rearm"], ("rearm", "")),
+        (["accept-difference", "my own click"], ("accept-difference", "my own click")),
+    ],
+)
+def test_tells_the_service_to_change(
+    folder: Path, engine: FakeEngine, arguments: list[str], asked: tuple[str, str]
+) -> None:
+    assert main([*arguments, "--data-dir", str(folder)]) == 0
+    assert [(what, why) for what, _by, why in engine.asked] == [asked]
+
+
+def test_refuses_with_exit_3_what_the_service_refuses(
+    folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.refuse = Refused("rearm.switch", "open", "", "close the switch first")
+    assert main(["rearm", "--data-dir", str(folder)]) == 3
+    assert capsys.readouterr().err == "plimsoll: rearm.switch: open; close the switch first\n"
+
+
+@pytest.mark.parametrize("command", ["flatten", "rearm", "accept-difference"])
+def test_refuses_without_a_service(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "reason", "--data-dir", str(tmp_path)]) == 3
+    assert "no service runs" in capsys.readouterr().err
+
+
+def test_halts_without_a_service_by_writing_the_latch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["halt", "going away", "--data-dir", str(tmp_path)]) == 0
+    for command in READS:
+        assert main([command, "--json", "--data-dir", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["status", "--json", "--data-dir", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["service"] is False and told["armed"] is False
+    assert [(reason["code"], reason["detail"]) for reason in told["reasons"]] == [("halt", "going away")]
+    assert main(["status", "--data-dir", str(tmp_path)]) == 0
+    assert "no service is running" in capsys.readouterr().out
+
+
+def test_refuses_a_halt_beside_a_service_that_does_not_listen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = InstanceLock(tmp_path)
+    assert main(["halt", "--data-dir", str(tmp_path)]) == 1
+    assert "is used by process" in capsys.readouterr().err
+    lock.release()
+
+
+@pytest.mark.parametrize("command", READS)
+def test_refuses_to_read_where_nothing_is(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--data-dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("plimsoll: store.missing")
+
+
+@pytest.mark.parametrize("answer", ["", "{}", "[]", '{"ok": false}', '{"ok": true}', "x"])
+def test_refuses_an_answer_that_makes_no_sense(answer: str) -> None:
+    with pytest.raises(Exception, match="made no sense"):
+        client._opened(answer.encode())
+
+
+def test_finds_the_folder_in_the_settings_and_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text('data_dir = "state"\n')
+    (tmp_path / "state").mkdir()
+    assert main(["halt", "--config", str(file)]) == 0
+    assert (tmp_path / "state" / "state.db").exists()
+    monkeypatch.setenv("PLIMSOLL_CONFIG", str(file))
+    assert main(["status"]) == 0
+    monkeypatch.delenv("PLIMSOLL_CONFIG")
+    monkeypatch.setenv("PLIMSOLL_HOME", str(tmp_path))
+    monkeypatch.setattr("app.cli.places.CONFIG", tmp_path / "none.toml")
+    assert main(["status"]) == 1
+    assert str(tmp_path / "data") in capsys.readouterr().err
+    file.write_text("data_dir = [")
+    assert main(["status", "--config", str(file)]) == 2
+
+
+def test_sets_the_password_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.web.login.SCRYPT_N", 2**4)
+    monkeypatch.setattr("app.cli.password.getpass", lambda _prompt: "a good password")
+    assert main(["passwd", "--data-dir", str(tmp_path / "new")]) == 0
+    assert PasswordFile(tmp_path / "new" / PASSWORD_FILE).verify("a good password")
+
+
+def test_refuses_two_entries_that_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter(("a good password", "a food password"))
+    monkeypatch.setattr("app.cli.password.getpass", lambda _prompt: next(words))
+    assert main(["passwd", "--data-dir", str(tmp_path)]) == 3
+    assert not (tmp_path / PASSWORD_FILE).exists()
+
+
+def test_refuses_a_short_password_from_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.readline", lambda _limit: "short\n", raising=False)
+    assert main(["passwd", "--stdin", "--data-dir", str(tmp_path)]) == 3
+    assert "password.length: 5" in capsys.readouterr().err

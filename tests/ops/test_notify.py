@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from app.ops import notify
+
+
+def test_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        monkeypatch.setenv(notify.SOCKET, path)
+        notify.notify("READY=1", notify.status("Active\nSTOPPING=1"))
+        assert systemd.recv(200) == b"READY=1\nSTATUS=Active STOPPING=1"
+
+
+def test_tells_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("\0plimsoll-test-notify")
+        monkeypatch.setenv(notify.SOCKET, "@plimsoll-test-notify")
+        notify.notify("WATCHDOG=1")
+        assert systemd.recv(200) == b"WATCHDOG=1"
+
+
+@pytest.mark.parametrize("address", ["", "/nowhere/at/all", "relative"])
+def test_is_silent_where_no_systemd_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(notify.SOCKET, address)
+    notify.notify("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "due_ns"), [("", 0), ("x", 0), ("-5", 0), ("30000000", 15_000_000_000), ("٣", 0)]
+)
+def test_feeds_the_watchdog_twice_as_often_as_asked(
+    text: str, due_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(notify.WATCHDOG, text)
+    assert notify.watchdog_ns() == due_ns
+
+
+def test_keeps_the_status_short() -> None:
+    assert len(notify.status("é" * 500).encode()) <= notify.STATUS_LIMIT + len("STATUS=")
