@@ -18,13 +18,14 @@ from yarl import URL
 
 from app.clock import MAX_RATE, NS, FollowingClock
 from app.config import is_loopback
-from app.errors import PlimsollError, SettingsError, Theirs, Unreachable
+from app.errors import PlimsollError, SettingsError, Unreachable
 from app.venues.topstepx.codec.fields import decode
 from app.venues.topstepx.pacing import Backoff, pause
 
 log = logging.getLogger(__name__)
 
 SOURCE = "simulator clock"
+EVENT = b"data:"
 MAX_MESSAGE = 4_096  # bytes; the clock is three numbers
 OPEN_NS = 5 * NS  # a local server answers at once; a starting one may need a moment
 RETRY_NS = (0, NS, 5 * NS)
@@ -82,7 +83,7 @@ class SimulatorClock:
         while True:
             try:
                 await self._stream(clock, session, backoff)
-            except (PlimsollError, aiohttp.ClientError, OSError) as error:
+            except (PlimsollError, aiohttp.ClientError, OSError, ValueError) as error:
                 level = logging.DEBUG if backoff.failures else logging.WARNING
                 log.log(
                     level,
@@ -92,16 +93,18 @@ class SimulatorClock:
                 )
             await pause(clock, max(1, backoff.next_ns()))
 
-    async def _stream(self, clock: FollowingClock, session: aiohttp.ClientSession, backoff: Backoff) -> None:
-        async with session.ws_connect(self._url / "events", max_msg_size=MAX_MESSAGE) as socket:
-            now = await self._read(session)
-            clock.follow(now.utc_ns, now.rate)
-            backoff.reset()
-            async for message in socket:
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    raise Theirs(SOURCE, f"a {message.type.name} message")
-                now = decode(_clock, message.data.encode(), SOURCE)
-                clock.follow(now.utc_ns, now.rate)
+    async def _stream(self, clock: FollowingClock, session: aiohttp.ClientSession, backoff: Backoff) -> NoReturn:
+        """Server-sent events: the clock at once, then after every change."""
+        forever = aiohttp.ClientTimeout(total=None)
+        async with session.get(self._url / "events", timeout=forever) as response:
+            if response.status != 200:
+                raise Unreachable(SOURCE, f"HTTP {response.status}")
+            async for line in response.content:
+                if line.startswith(EVENT):
+                    now = decode(_clock, line.removeprefix(EVENT), SOURCE)
+                    clock.follow(now.utc_ns, now.rate)
+                    backoff.reset()
+        raise Unreachable(SOURCE, "the stream ended")
 
     async def close(self) -> None:
         """Idempotent; cancel `run` first."""
