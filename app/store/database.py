@@ -117,6 +117,28 @@ def _named(name: str, factory: Any) -> Any:
     return make
 
 
+def _connect(file: Path | str, name: str, factory: Any) -> aiosqlite.Connection:
+    """A connection to await, in autocommit, whose thread never keeps a dying process alive.
+
+    A thread is a daemon when the one that made it is, and aiosqlite offers no other way to ask for that.
+    Dying in the middle of a write is what the log is for.
+    """
+    made: list[aiosqlite.Connection] = []
+
+    def make() -> None:
+        connector = _named(name, factory)
+        made.append(
+            aiosqlite.connect(
+                file, uri=isinstance(file, str), timeout=BUSY_S, isolation_level=None, factory=connector
+            )
+        )
+
+    maker = threading.Thread(target=make, name=f"{name} maker", daemon=True)
+    maker.start()
+    maker.join()
+    return made[0]
+
+
 async def open_database(folder: Path, schema: Schema) -> Database:
     """Open the file of `schema` in `folder` for writing, create or migrate it. Undoes itself when it raises.
 
@@ -145,9 +167,7 @@ async def _open(path: Path, schema: Schema, version: int) -> Database:
     def make(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         return _BatchConnection(inbox, *args, **kwargs)
 
-    connection = await aiosqlite.connect(
-        path, timeout=BUSY_S, isolation_level=None, factory=_named(f"{schema.file} writer", make)
-    )
+    connection = await _connect(path, f"{schema.file} writer", make)
     database = Database(path, connection, inbox)
     try:
         await _configure(connection, schema)
@@ -173,13 +193,7 @@ async def _configure(connection: aiosqlite.Connection, schema: Schema) -> None:
 
 async def open_reader(path: Path) -> aiosqlite.Connection:
     """A connection that can neither write nor checkpoint. Raises what sqlite3 raises."""
-    connection = await aiosqlite.connect(
-        _read_only_uri(path),
-        uri=True,
-        timeout=BUSY_S,
-        isolation_level=None,
-        factory=_named(f"{path.name} reader", sqlite3.Connection),
-    )
+    connection = await _connect(_read_only_uri(path), f"{path.name} reader", sqlite3.Connection)
     try:
         await connection.executescript(READER_PRAGMAS)
     except BaseException:

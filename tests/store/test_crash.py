@@ -108,3 +108,25 @@ async def test_gives_up_on_a_file_another_tool_has_locked(
     other.execute("ROLLBACK")
     other.close()
     assert store.failed == "state.db: database is locked"
+
+
+async def test_lets_a_process_die_that_never_closed_the_journal(tmp_path: Path) -> None:
+    """A thread of a connection must not keep a crashed service from being restarted."""
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from app.clock import SystemClock\n"
+        "from app.store import open_journal\n"
+        "async def main():\n"
+        "    global store\n"
+        "    store = await open_journal(pathlib.Path(sys.argv[1]), SystemClock())\n"
+        "    raise SystemExit(7)\n"
+        "asyncio.run(main())\n"
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(tmp_path), cwd=ROOT)
+        try:
+            assert await child.wait() == 7
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
