@@ -1,3 +1,5 @@
+"""Commands to a running service over its socket, and what remains without one."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The command line itself: exit codes, one line for every failure, help, and what is not imported."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""The software board: what it tells the engine and shows."""
+
 from __future__ import annotations
 
 from app.mcu.stand_in import StandIn

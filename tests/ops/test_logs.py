@@ -1,3 +1,5 @@
+"""Log lines stay single and bounded."""
+
 from __future__ import annotations
 
 import logging

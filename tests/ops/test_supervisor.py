@@ -1,3 +1,5 @@
+"""Side jobs are run again, ever later, until they recover."""
+
 from __future__ import annotations
 
 import asyncio
