@@ -1,4 +1,4 @@
-"""The night, the ATR and the entries of each day straight from the file: csv, Decimal and zoneinfo, nothing of ours.
+"""The night, ATR and entries of each day straight from the file: csv, Decimal, zoneinfo, nothing of ours.
 
 Written from the rule's words, as simply as possible; slow and obvious.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -63,7 +64,7 @@ def five_minutes(bars: list[Row]) -> list[tuple[Decimal, Decimal, Decimal]]:
 def atr(bars: list[Row]) -> Decimal:
     last = five_minutes(bars)[-15:]
     ranges = []
-    for (_, _, close), (high, low, _) in zip(last[:-1], last[1:], strict=True):
+    for (_, _, close), (high, low, _) in itertools.pairwise(last):
         ranges.append(max(high - low, abs(high - close), abs(low - close)))
     assert len(ranges) == 14
     return sum(ranges, Decimal(0)) / 14
@@ -78,7 +79,7 @@ def up(distance: Decimal) -> Decimal:
 
 def days(path: Path) -> list[dict[str, Decimal | date]]:
     bars = rows(path)
-    found = []
+    found: list[dict[str, Decimal | date]] = []
     for day in trade_dates(bars):
         before = night(bars, day)
         high, low, mean = max(b[2] for b in before), min(b[3] for b in before), atr(before)

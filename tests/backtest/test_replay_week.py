@@ -210,9 +210,8 @@ def test_breakeven_moves_the_stop_in_the_venue(recording: Path) -> None:
 
 
 def test_nothing_is_left_open_after_the_window(recording: Path) -> None:
-    week = replay(
-        recording, "ES", "overnight_range", {"stop_atr": "40", "target_atr": "45", "daily_loss_limit": "0"}
-    ).as_dict()
+    far = {"stop_atr": "40", "target_atr": "45", "daily_loss_limit": "0", "maximum_loss_limit": "40000"}
+    week = replay(recording, "ES", "overnight_range", far).as_dict()
     exits = [order for order in week["orders"] if order["role"] == "exit"]
     assert [order["created"][11:] for order in exits] == ["19:45:00Z"] * len(exits)
     assert len(exits) == len(week["trades"]) == 5

@@ -1,0 +1,97 @@
+"""`plimsoll replay`: output, and one clear line with the right exit code for every bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.backtest.bars_csv import HEADER
+from app.cli import main
+
+START = "2013-10-07T12:00:00Z,1676,1677,1675,1676,5"
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    path = tmp_path / "bars.csv"
+    path.write_text(f"{HEADER}\n{START}\n2013-10-07T12:01:00Z,1676,1678,1675,1677,5\n")
+    return path
+
+
+def test_prints_json_of_a_file_in_which_nothing_happens(
+    bars: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(bars), "--symbol", "ES", "--strategy", "overnight_range", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (day,) = report.pop("days")
+    assert report == {
+        "bars": 2,
+        "orders": [],
+        "fills": [],
+        "trades": [],
+        "gross": "0.00",
+        "fees": "0.00",
+        "net": "0.00",
+        "max_drawdown": "0.00",
+    }
+    assert (day["date"], day["high"], day["low"], day["atr"]) == ("2013-10-07", "1678.00", "1675.00", None)
+
+
+def test_prints_a_table_for_people(bars: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(bars), "--symbol", "ES", "--strategy", "sma_cross", "--set", "slow=20"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["date", "high", "low", "atr"]
+    assert lines[-1] == "2 bars, 0 fills, largest drawdown 0.00 USD"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--symbol", "XX"], 3, "instrument.unknown: XX"),
+        (["--strategy", "foo"], 2, "known are overnight_range, sma_cross"),
+        (["--set", "nope=1"], 2, "setting nope; unknown; known are quantity"),
+        (["--set", "symbol=NQ"], 2, "setting symbol; unknown"),
+        (["--set", "quantity"], 2, "write --set key=value"),
+        (["--set", "=1"], 2, "write --set key=value"),
+        (["--set", "quantity=many"], 2, "'many' is not a whole number"),
+        (["--set", "slippage_ticks=-1"], 2, "replay.slippage_ticks; -1 is outside 0 to 1000"),
+        (["--set", "start_balance=0.0000001"], 2, "start_balance; 0.0000001 is outside 1 to 1000000"),
+        (["--set", "start_balance=1.0000001"], 2, "has more than six decimal places"),
+        (["--set", "maximum_loss_limit=0"], 2, "replay.maximum_loss_limit; 0 is outside"),
+        (["--symbol", "ZB"], 2, "the fees of ZB are not known"),
+    ],
+)
+def test_bad_arguments_end_with_one_line(
+    bars: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+) -> None:
+    if "ZB" in arguments:
+        bars.write_text(f"{HEADER}\n2013-10-07T12:00:00Z,130,131,129,130,5\n")
+    given = ["replay", str(bars), "--symbol", "ES", "--strategy", "overnight_range", *arguments]
+    assert main(given) == code
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("", ":1: the header must be"),
+        (f"{HEADER}\n", "no bars in it"),
+        (f"{HEADER}\n{START}\nbroken\n", ":3: 1 fields instead of 6"),
+        (f"{HEADER}\n2009-01-05T12:00:00Z,1,1,1,1,1\n", "calendar.coverage"),
+    ],
+)
+def test_bad_files_end_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: str
+) -> None:
+    path = tmp_path / "bars.csv"
+    if content is not None:
+        path.write_text(content)
+    assert main(["replay", str(path), "--symbol", "ES", "--strategy", "overnight_range"]) != 0
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
