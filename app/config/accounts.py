@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from app.config.loading import decode, read_text
+from app.config.settings import MOST_ACCOUNT_ID
 from app.errors import SettingsError
 
 MICRO = 1_000_000
@@ -68,7 +69,9 @@ class AccountStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class AccountFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file: statements by account number."""
 
-    account: dict[Annotated[int, Meta(ge=1, description="account number")], AccountStatement] = {}
+    account: dict[
+        Annotated[int, Meta(ge=1, le=MOST_ACCOUNT_ID, description="account number")], AccountStatement
+    ] = {}
 
     def of(self, account_id: int) -> AccountStatement | None:
         return self.account.get(account_id)

@@ -46,9 +46,13 @@ def read_secret(key: str, path: Path) -> Secret:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         _check_owner(key, path, os.fstat(descriptor))
-        data = file.read(SECRET_LIMIT + 1)
+        data = os.read(descriptor, SECRET_LIMIT + 1)
+    except OSError as error:
+        raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     return Secret(_text(key, path, data))
 
 

@@ -21,6 +21,7 @@ from app.errors import SettingsError
 LIVE_WORDS = "I accept"  # what `live` must say, letter by letter, before real money moves
 SIMULATOR = "127.0.0.1:8090"  # where `plimsoll simulate` listens unless told otherwise
 DAY_MINUTES = 24 * 60
+MOST_ACCOUNT_ID = 2**31 - 1  # the venue's ids are 32-bit
 
 
 def _integer(low: int, high: int, unit: str) -> Any:
@@ -61,7 +62,7 @@ class TopstepX(_Section, frozen=True):
     user_name: Annotated[str, Meta(max_length=100, description="login name")] = ""
     api_key_file: Path = Path("/etc/plimsoll/topstepx.key")
     accounts: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=2**63 - 1, description="account number")], ...],
+        tuple[Annotated[int, Meta(ge=1, le=MOST_ACCOUNT_ID, description="account number")], ...],
         Meta(max_length=20),
     ] = ()
     symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=10)] = ("ES",)
