@@ -334,6 +334,15 @@ def test_never_places_twice_a_day_and_again_the_next() -> None:
     assert [p.oco for p in desk.all(Place)[2:]] == ["overnight_range-2013-10-08"] * 2
 
 
+def test_a_new_date_shows_nothing_of_the_old_one() -> None:
+    desk = night_desk()
+    desk.until(new_york(MONDAY, 18, 1))
+    facts = desk.strategy.facts()
+    assert facts["date"] == "2013-10-08"
+    assert {facts[key] for key in ("high", "low", "atr", "buy_stop", "sell_stop", "why")} == {""}
+    assert facts["phase"] == Phase.TRACKING
+
+
 @pytest.mark.parametrize("done", ["placed", "filled", "stopped out"])
 def test_the_memory_of_today_survives_a_restart(done: str) -> None:
     desk = night_desk()
