@@ -1,1 +1,3 @@
-"""A venue of our own: the exchange, its market, and the servers that speak the ProjectX Gateway API around them."""
+"""A venue of our own: the exchange, its market, and the servers that speak the ProjectX Gateway API around
+them.
+"""

@@ -1,4 +1,5 @@
-"""Accounts as the venue keeps them: balance, netted positions in FIFO lots, executions, and the rules it enforces itself.
+"""Accounts as the venue keeps them: balance, netted positions in FIFO lots, executions, and the rules it
+enforces itself.
 
 Money in micro-USD, prices in ticks. No orders are decided here and no text is written.
 """
@@ -21,7 +22,9 @@ UNPUBLISHED_MINI_MICRO, UNPUBLISHED_MICRO_MICRO = 3_780_000, 1_220_000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What sort of account it is. `daily_loss_micro` None = none; `name` is the first part of the account's name."""
+    """What sort of account it is. `daily_loss_micro` None = none; `name` is the first part of the account's
+    name.
+    """
 
     name: str
     start_micro: int
@@ -77,7 +80,8 @@ class Position:
         return (self.net * price_ticks - self.cost_ticks) * self.instrument.tick_value_micro
 
     def take(self, size: int, price_ticks: int) -> int:
-        """Add `size` (signed) if it has the position's direction, else close the oldest lots with it, never beyond flat.
+        """Add `size` (signed) if it has the position's direction, else close the oldest lots with it, never
+        beyond flat.
 
         Returns the gross result in micro-USD.
         """

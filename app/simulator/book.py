@@ -1,7 +1,9 @@
-"""The exchange's books: orders, executions, positions and balances, and the events each change tells, in the captured order.
+"""The exchange's books: orders, executions, positions and balances, and the events each change tells, in
+the captured order.
 
-A market entry with a bracket tells: order (6), its legs (8), order (2), trade, position, account, legs (1). Pure: time and
-prices are handed in, events are collected for whoever serves them. Whether an order may exist is decided elsewhere.
+A market entry with a bracket tells: order (6), its legs (8), order (2), trade, position, account, legs (1).
+Pure: time and prices are handed in, events are collected for whoever serves them. Whether an order may
+exist is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from app.simulator.orders import Leg, Order, Status, Type
 from app.simulator.rows import Row, account_row, order_row, position_row, trade_row
 
 CREATED, UPDATED, DELETED = 0, 1, 2
-STAMP_NS = 100  # the wire's resolution; two changes of the same instant get different stamps, so that a client can order them
+# The wire's resolution; two changes of the same instant get different stamps, so that a client can order
+# them
+STAMP_NS = 100
 ORDERS_KEPT = (
     50_000  # finished orders of an account that can still be looked up; its tags stay burnt beyond that
 )
@@ -110,8 +114,8 @@ class Book:
         stop_id = parent.id + 1 if stop is not None else None
         for leg, suffix in wanted:
             child = Order(
-                self.ids.take("order"), parent.account_id, parent.contract, -parent.side, parent.size, Type(leg.type),
-                parent.created_ns, trail_ticks=leg.ticks, parent_id=parent.id,
+                self.ids.take("order"), parent.account_id, parent.contract, -parent.side, parent.size,
+                Type(leg.type), parent.created_ns, trail_ticks=leg.ticks, parent_id=parent.id,
                 tag=None if parent.tag is None else parent.tag + suffix,
                 linked_id=stop_id if suffix == "-TP" else None,
             )  # fmt: skip
@@ -153,8 +157,8 @@ class Book:
     ) -> None:
         fees, commission = side_fees_micro(by_contract(order.contract))
         trade = Trade(
-            self.ids.take("trade"), account.id, order.contract, self.stamp(now_ns), price_ticks, gross, fees * size,
-            commission * size, order.side, size, order.id,
+            self.ids.take("trade"), account.id, order.contract, self.stamp(now_ns), price_ticks, gross,
+            fees * size, commission * size, order.side, size, order.id,
         )  # fmt: skip
         account.balance_micro += (gross or 0) - trade.fees_micro - trade.commissions_micro
         account.trades.append(trade)

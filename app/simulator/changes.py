@@ -1,4 +1,6 @@
-"""What an order would look like after a modify request, or why the venue refuses it. Pure; the order itself is not touched."""
+"""What an order would look like after a modify request, or why the venue refuses it. Pure; the order itself
+is not touched.
+"""
 
 from __future__ import annotations
 

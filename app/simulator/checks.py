@@ -1,7 +1,7 @@
 """Why the venue refuses an order, in the venue's own words. Pure: "" means nothing speaks against it.
 
-The texts were seen on the live gateway where facts section 1.6 has them; the others (account limits, size, type, caps) follow
-its manner, and clients should match them by substring.
+The texts were seen on the live gateway where facts section 1.6 has them; the others (account limits, size,
+type, caps) follow its manner, and clients should match them by substring.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def _bad_stop_leg(side: int, leg: Leg | None) -> str:
     if leg.ticks * side >= 0 and leg.ticks:
         return _wrong_sign("stop loss", leg.ticks, side, less=side > 0)
     if not STOP_LEG_MIN_TICKS <= abs(leg.ticks) <= LEG_LIMIT_TICKS:
-        return f"Invalid stop loss ticks ({leg.ticks}). Stop loss tick value should be at least {STOP_LEG_MIN_TICKS} ticks."
+        at_least = f"Stop loss tick value should be at least {STOP_LEG_MIN_TICKS} ticks."
+        return f"Invalid stop loss ticks ({leg.ticks}). {at_least}"
     return ""
 
 
@@ -99,7 +100,8 @@ def _bad_target_leg(side: int, leg: Leg | None) -> str:
 
 def _wrong_sign(leg: str, ticks: int, side: int, less: bool) -> str:
     when = "longing" if side > 0 else "going short"
-    return f"Invalid {leg} ticks ({ticks}). Ticks should be {'less' if less else 'greater'} than zero when {when}."
+    than = "less" if less else "greater"
+    return f"Invalid {leg} ticks ({ticks}). Ticks should be {than} than zero when {when}."
 
 
 def type_words(number: int) -> str:
@@ -144,7 +146,9 @@ EARLY: tuple[Callable[[Request], str], ...] = (bad_size, locked, bad_bracket, ba
 
 
 def too_large(book: Book, request: Request, caps: Mapping[str, int]) -> str:
-    """The worst case of position and working entries, in tenths of a mini, against the account's and the product's cap."""
+    """The worst case of position and working entries, in tenths of a mini, against the account's and the
+    product's cap.
+    """
     account, draft = request.account, request.draft
     before, after = _worst(book, account, None), _worst(book, account, draft)
     total = sum(after.values())
@@ -153,12 +157,15 @@ def too_large(book: Book, request: Request, caps: Mapping[str, int]) -> str:
     cap = caps.get(request.instrument.symbol)
     contracts = after[draft.contract] // request.instrument.weight_tenths
     if cap is not None and contracts > cap and after[draft.contract] > before.get(draft.contract, 0):
-        return f"Order rejected: max position size of {cap} {request.instrument.symbol} contracts would be exceeded."
+        symbol = request.instrument.symbol
+        return f"Order rejected: max position size of {cap} {symbol} contracts would be exceeded."
     return ""
 
 
 def _worst(book: Book, account: Account, extra: Order | None) -> dict[str, int]:
-    """Tenths of a mini per contract if every working entry of the worse side filled; bracket legs only take away."""
+    """Tenths of a mini per contract if every working entry of the worse side filled; bracket legs only take
+    away.
+    """
     orders = [o for o in book.live_orders(account) if o.parent_id is None] + (
         [extra] if extra is not None else []
     )

@@ -1,7 +1,8 @@
-"""The exchange: takes requests and ticks, answers with the venue's codes, and enforces the venue's own rules.
+"""The exchange: takes requests and ticks, answers with the venue's codes, and enforces the venue's own
+rules.
 
-Pure and synchronous: (state, request, simulated time) -> (answer, events). No sockets, no asyncio, no randomness. Nothing of
-`app.risk` or `app.venues` is used: this is what our own client is tested against.
+Pure and synchronous: (state, request, simulated time) -> (answer, events). No sockets, no asyncio, no
+randomness. Nothing of `app.risk` or `app.venues` is used: this is what our own client is tested against.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ INVALID_CLOSE_SIZE, PARTIAL_CLOSE_REJECTED = 5, 6
 class Rules:
     """What is unknown about the venue, or differs between its accounts, and is therefore a choice.
 
-    `expired` is the status of orders that end with the session (4, or 3). `orphan_legs`: working legs of a bracket outlive
-    a position that was closed by other means, as was seen live; a client must sweep. `caps` are contracts per symbol.
+    `expired` is the status of orders that end with the session (4, or 3). `orphan_legs`: working legs of a
+    bracket outlive a position that was closed by other means, as was seen live; a client must sweep. `caps`
+    are contracts per symbol.
     """
 
     expired: Status = Status.EXPIRED
@@ -93,7 +95,9 @@ class Exchange:
         self.book.touch[contract] = tick
 
     def on_tick(self, contract: str, tick: Tick) -> None:
-        """Match the resting orders of `contract`, stops before limits, older before younger; then mark the accounts."""
+        """Match the resting orders of `contract`, stops before limits, older before younger; then mark the
+        accounts.
+        """
         self.book.touch[contract] = tick
         resting = self.book.resting.get(contract)
         if resting and not checks.is_closed(self.calendar, by_contract(contract), tick.utc_ns):
@@ -167,8 +171,8 @@ class Exchange:
         kind = Type(ticket.type) if ticket.type in set(Type) else Type.UNKNOWN
         stamp = self.book.stamp(now_ns)
         draft = Order(
-            self.book.ids.take("order"), ticket.account_id, ticket.contract, ticket.side, ticket.size, kind, stamp,
-            tag=ticket.tag,
+            self.book.ids.take("order"), ticket.account_id, ticket.contract, ticket.side, ticket.size, kind,
+            stamp, tag=ticket.tag,
         )  # fmt: skip
         if kind is Type.LIMIT:
             draft.limit_ticks = to_ticks(instrument, ticket.limit_price)
@@ -195,7 +199,7 @@ class Exchange:
         found = self._find(account_id, order_id)
         if isinstance(found, Answer):
             return found
-        if not found.live:
+        if not found.working:
             return Answer(CHANGE_REJECTED, "Order is not working.")
         self.book.end(found, Status.CANCELLED, now_ns)
         return OK
@@ -266,7 +270,9 @@ class Exchange:
     # -- the venue's own rules ---------------------------------------------------------------------
 
     def supervise(self, now_ns: int) -> None:
-        """What the calendar demands by `now_ns`: flatten, expire. Cheap when there is nothing to do; safe to repeat."""
+        """What the calendar demands by `now_ns`: flatten, expire. Cheap when there is nothing to do; safe
+        to repeat.
+        """
         for account in self.accounts.values():
             for contract in list(account.positions):
                 if self._past(contract, now_ns, FLATTEN_LEAD_NS):

@@ -34,7 +34,9 @@ class Faults(Protocol):
     """Decides over the three exits."""
 
     def request(self, path: str) -> Reply | None:
-        """A reply given instead of handling the request at all (429, 401, 5xx before acceptance); None = handle it."""
+        """A reply given instead of handling the request at all (429, 401, 5xx before acceptance); None =
+        handle it.
+        """
 
     def reply(self, path: str, reply: Reply) -> Reply:
         """The reply that leaves after the request was handled (late, lost, a 5xx although accepted)."""

@@ -1,7 +1,7 @@
 """What a source of prices looks like to the simulator: ticks ahead of an instant, bars behind it.
 
-A source is a pure function of its arguments: any instant may be asked for at any time, and bars are exactly the trades of
-the ticks. No randomness, no files, no accounts here.
+A source is a pure function of its arguments: any instant may be asked for at any time, and bars are exactly
+the trades of the ticks. No randomness, no files, no accounts here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ NS = 1_000_000_000
 
 
 class Tick(NamedTuple):
-    """One moment of a market. `size` 0 = the quote moved or was repeated, nothing traded. Prices are integer ticks."""
+    """One moment of a market. `size` 0 = the quote moved or was repeated, nothing traded. Prices are
+    integer ticks.
+    """
 
     utc_ns: int
     price: int  # of the last trade

@@ -1,8 +1,9 @@
-"""The venue's bars: built from the same tape that trades live, newest first, silently cut to the limit. Pure.
+"""The venue's bars: built from the same tape that trades live, newest first, silently cut to the limit.
+Pure.
 
-Windows are aligned to the session's opening (17:00 Chicago); a day is a session and is stamped with its opening on the evening
-before; weeks and months are stamped with that of their first session. Every expiry of a product shows the product's one price
-path, up to its own last day.
+Windows are aligned to the session's opening (17:00 Chicago); a day is a session and is stamped with its
+opening on the evening before; weeks and months are stamped with that of their first session. Every expiry
+of a product shows the product's one price path, up to its own last day.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from app.domain.calendar import Session, TradingCalendar
@@ -25,6 +26,9 @@ from app.simulator.stamps import bar_stamp
 LIMIT_MAX = 20_000  # bars of one reply
 INTRADAY_DAYS = 63  # calendar days of second and minute bars kept, as observed
 HOURLY_DAYS = 366  # calendar days of hourly and longer bars kept
+
+
+NEVER_NS = 2**63 - 1
 
 
 class Unit(IntEnum):
@@ -76,15 +80,21 @@ def sessions(query: Query, calendar: TradingCalendar) -> Iterator[Session]:
 
 
 def windows(query: Query, feed: Feed, session: Session) -> list[Window]:
-    """The bars of one session, newest first; for a day or longer the one bar of the session."""
+    """The session's bars within the query, newest first; for a day or longer the one bar of the session."""
     if query.unit >= Unit.DAY:
         bar = merge(_known(query, feed, session), session.open_ns)
         return [] if bar is None else [Window(bar, session.close_ns)]
     size = SECONDS[query.unit] * query.number * NS
     groups = groupby(_known(query, feed, session), key=lambda bar: (bar.start_ns - session.open_ns) // size)
-    merged = ((merge(bars, session.open_ns + index * size), index) for index, bars in groups)
+    merged = [(merge(bars, session.open_ns + index * size), index) for index, bars in groups]
     found = [Window(bar, session.open_ns + (index + 1) * size) for bar, index in merged if bar is not None]
-    return found[::-1]
+    return [window for window in reversed(found) if query.start_ns <= window.bar.start_ns <= query.end_ns]
+
+
+def enough(query: Query) -> int:
+    """So many windows fill the limit, the running one included."""
+    parts = {Unit.DAY: query.number, Unit.WEEK: 5 * query.number, Unit.MONTH: 23 * query.number}
+    return (query.limit + 1) * parts.get(query.unit, 1)
 
 
 def _known(query: Query, feed: Feed, session: Session) -> Iterable[Bar]:
@@ -104,13 +114,9 @@ def _known(query: Query, feed: Feed, session: Session) -> Iterable[Bar]:
 
 def select(query: Query, found: Iterable[Window]) -> list[Row]:
     """Rows of what the query asked for, out of windows newest first."""
-    rows: list[Row] = []
-    for window in _grouped(query, found):
-        if len(rows) == query.limit or window.bar.start_ns < query.start_ns:
-            break
-        if window.bar.start_ns <= query.end_ns and (query.partial or window.end_ns <= query.now_ns):
-            rows.append(_row(query.instrument, window.bar))
-    return rows
+    within = (window for window in _grouped(query, found) if window.bar.start_ns >= query.start_ns)
+    shown = (window for window in within if query.partial or window.end_ns <= query.now_ns)
+    return [_row(query.instrument, window.bar) for window in islice(shown, query.limit)]
 
 
 def _grouped(query: Query, found: Iterable[Window]) -> Iterator[Window]:
@@ -118,19 +124,19 @@ def _grouped(query: Query, found: Iterable[Window]) -> Iterator[Window]:
     if query.unit < Unit.DAY or (query.unit is Unit.DAY and query.number == 1):
         yield from found
         return
-    for _, group in groupby(found, key=lambda window: _period(query, window)):
+    running = _period(query, query.now_ns)
+    for period, group in groupby(found, key=lambda window: _period(query, window.end_ns)):
         parts = list(group)[::-1]
         bar = merge((part.bar for part in parts), parts[0].bar.start_ns)
         if bar is not None:
-            yield Window(bar, parts[-1].end_ns)
+            yield Window(bar, NEVER_NS if period == running else parts[-1].end_ns)
 
 
-def _period(query: Query, window: Window) -> int:
-    day = date(1970, 1, 1) + timedelta(
-        seconds=window.end_ns // NS
-    )  # a session's close lies on its trade date
+def _period(query: Query, utc_ns: int) -> int:
+    """The number of the period that holds an instant; a session's close lies on its trade date."""
+    day = date(1970, 1, 1) + timedelta(seconds=utc_ns // NS)
     if query.unit is Unit.MONTH:
-        return (day.year * 12 + day.month) // query.number
+        return (day.year * 12 + day.month - 1) // query.number
     weeks = (day.toordinal() - 1) // 7
     return weeks // query.number if query.unit is Unit.WEEK else day.toordinal() // query.number
 

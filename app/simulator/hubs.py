@@ -1,7 +1,9 @@
-"""The two hubs: who is connected, what they subscribed to, and how events reach them without anybody waiting for anybody.
+"""The two hubs: who is connected, what they subscribed to, and how events reach them without anybody
+waiting for anybody.
 
-Sending is a plain call into a bounded outbox; one task per connection empties it, one frame for all that piled up. Quotes of a
-slow client are merged, everything else counts, and a client beyond OUTBOX_LIMIT is dropped.
+Sending is a plain call into a bounded outbox; one task per connection empties it, one frame for all that
+piled up. Quotes of a slow client are merged, everything else counts, and a client beyond OUTBOX_LIMIT is
+dropped.
 """
 
 from __future__ import annotations
@@ -232,7 +234,7 @@ class Hubs:
             account = arguments[0] if arguments else None
             mine = type(account) is int and account in self._accounts_of(connection.session.user)
             return (USER_CHANNELS[name], str(account)) if mine else _failed(name, "unknown account")
-        return f"Failed to invoke '{name[:40]}' due to an error on the server. HubException: Method does not exist."
+        return _failed(name[:40], "Method does not exist")
 
     def _subscribe(self, connection: Connection, topic: tuple[str, str]) -> None:
         members = self._topics.setdefault(topic, {})
@@ -241,6 +243,7 @@ class Hubs:
         members[connection] = None
         connection.topics.add(topic)
         if connection.hub == "market":
+            self.world.advance()  # an idle world may lag; nobody is told what was before they came
             first = self.world.watch(*topic)
             if first:
                 self._send([connection], "market", TARGETS[topic[0]], (topic[1], first))

@@ -1,4 +1,6 @@
-"""The contracts of the venue: which exist, which is active on a date, how they are shown and searched. Pure."""
+"""The contracts of the venue: which exist, which is active on a date, how they are shown and searched.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,22 @@ KEPT = 4_096  # answers about single contracts kept: every product over a few ye
 
 NAMES = {
     "ES": "E-mini S&P 500", "NQ": "E-mini NASDAQ-100", "MES": "Micro E-mini S&P 500",
-    "MNQ": "Micro E-mini NASDAQ-100", "YM": "E-mini Dow", "MYM": "Micro E-mini Dow", "RTY": "E-mini Russell 2000",
-    "M2K": "Micro E-mini Russell 2000", "NKD": "Nikkei 225 (USD)", "6E": "Euro FX", "E7": "E-mini Euro FX",
-    "6B": "British Pound", "6C": "Canadian Dollar", "6A": "Australian Dollar", "6N": "New Zealand Dollar",
-    "6S": "Swiss Franc", "6J": "Japanese Yen", "6M": "Mexican Peso", "M6E": "Micro EUR/USD",
-    "M6A": "Micro AUD/USD", "M6B": "Micro GBP/USD", "ZT": "2-Year T-Note", "ZF": "5-Year T-Note",
-    "ZN": "10-Year T-Note", "TN": "Ultra 10-Year T-Note", "ZB": "U.S. Treasury Bond", "UB": "Ultra T-Bond",
-    "CL": "Crude Oil", "MCL": "Micro Crude Oil", "QM": "E-mini Crude Oil", "NG": "Natural Gas",
-    "MNG": "Micro Natural Gas", "QG": "E-mini Natural Gas", "RB": "RBOB Gasoline", "HO": "NY Harbor ULSD",
-    "MBT": "Micro Bitcoin", "MET": "Micro Ether", "GC": "Gold", "MGC": "Micro Gold", "SI": "Silver",
-    "SIL": "Micro Silver", "HG": "Copper", "MHG": "Micro Copper", "PL": "Platinum", "ZC": "Corn", "ZW": "Wheat",
+    "MNQ": "Micro E-mini NASDAQ-100", "YM": "E-mini Dow", "MYM": "Micro E-mini Dow",
+    "RTY": "E-mini Russell 2000", "M2K": "Micro E-mini Russell 2000", "NKD": "Nikkei 225 (USD)",
+    "6E": "Euro FX", "E7": "E-mini Euro FX", "6B": "British Pound", "6C": "Canadian Dollar",
+    "6A": "Australian Dollar", "6N": "New Zealand Dollar", "6S": "Swiss Franc", "6J": "Japanese Yen",
+    "6M": "Mexican Peso", "M6E": "Micro EUR/USD", "M6A": "Micro AUD/USD", "M6B": "Micro GBP/USD",
+    "ZT": "2-Year T-Note", "ZF": "5-Year T-Note", "ZN": "10-Year T-Note", "TN": "Ultra 10-Year T-Note",
+    "ZB": "U.S. Treasury Bond", "UB": "Ultra T-Bond", "CL": "Crude Oil", "MCL": "Micro Crude Oil",
+    "QM": "E-mini Crude Oil", "NG": "Natural Gas", "MNG": "Micro Natural Gas",
+    "QG": "E-mini Natural Gas", "RB": "RBOB Gasoline", "HO": "NY Harbor ULSD", "MBT": "Micro Bitcoin",
+    "MET": "Micro Ether", "GC": "Gold", "MGC": "Micro Gold", "SI": "Silver", "SIL": "Micro Silver",
+    "HG": "Copper", "MHG": "Micro Copper", "PL": "Platinum", "ZC": "Corn", "ZW": "Wheat",
     "ZS": "Soybeans", "ZL": "Soybean Oil", "ZM": "Soybean Meal", "LE": "Live Cattle", "HE": "Lean Hogs",
 }  # fmt: skip
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
-"""The seeded market: the same seed gives the same day, whatever was asked before. All randomness of the simulator is here.
+"""The seeded market: the same seed gives the same day, whatever was asked before. All randomness of the
+simulator is here.
 
-A family (ES and MES are one) has a daily chain (level, gap, volatility that clusters from day to day) and within each
-session a path of one-second steps: a volatility profile of the day times a GARCH(1,1) of one-minute returns, a factor shared
-with its group, rare jumps, bridged so that the session ends where the chain says. Each (seed, family, date) has its own
-random stream, so a session is made alone, in some 50 ms, and history before the simulated start agrees with what follows.
+A family (ES and MES are one) has a daily chain (level, gap, volatility that clusters from day to day) and
+within each session a path of one-second steps: a volatility profile of the day times a GARCH(1,1) of
+one-minute returns, a factor shared with its group, rare jumps, bridged so that the session ends where the
+chain says. Each (seed, family, date) has its own random stream, so a session is made alone, in some 50 ms,
+and history before the simulated start agrees with what follows.
 
-Normal and exponential variates are table look-ups on random bytes: 256 quantiles each, which is as fine as a tick needs and
-ten times as fast as drawing them one by one.
+Normal and exponential variates are table look-ups on random bytes: 256 quantiles each, which is as fine as
+a tick needs and ten times as fast as drawing them one by one.
 """
 
 from __future__ import annotations
@@ -35,8 +37,7 @@ PATHS_KEPT = (
 TAPES_KEPT = (
     24  # sessions of one symbol in ticks, 660 kB each: five symbols live, the rest for paging through history
 )
-MINUTES_KEPT = 32  # sessions of minute bars, 200 kB each: a full page of 20,000 bars is 15 sessions
-DAY_BARS_KEPT = 4_096  # one bar each: a year of a dozen symbols
+MINUTES_KEPT = 64  # sessions of minute bars, 400 kB each: 15 daily bars, or 20,000 minutes, of four symbols
 
 LEVEL_MEMORY = 0.995  # a day keeps this much of the log distance from the family's usual price
 GAP_SHARE = 0.25  # standard deviation of the opening gap, of a day's
@@ -46,6 +47,7 @@ MINUTE_GARCH = (0.12, 0.86)  # reaction and memory of one-minute variance
 VARIANCE_CAP = 12.0  # times the usual variance: clustering, not explosion
 JUMPS_PER_MINUTE = 1 / 900  # about one and a half a day
 JUMP_SIZE = (4.0, 9.0)  # in standard deviations of the minute
+NEWS_SHARED = 0.5  # families tied to their group at least so much jump with it, at the same moment
 MINUTE = 60
 
 _NORMAL = tuple(NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256))
@@ -91,7 +93,7 @@ class Market:
         return self._minutes(symbol, session)
 
     def seconds(self, symbol: str, session: Session, start_ns: int, end_ns: int) -> Sequence[Bar]:
-        first, last = ((when - session.open_ns) // NS for when in (start_ns, end_ns))
+        first, last = (-((session.open_ns - when) // NS) for when in (start_ns, end_ns))
         return self.tape(symbol, session).bars(1, max(0, first), last)
 
     # -- sessions ----------------------------------------------------------------------------------
@@ -125,7 +127,9 @@ class Market:
         return links[index]
 
     def _chain(self, family: Family, name: str) -> Iterator[_Day]:
-        """Weekdays from CHAIN_START on. Variance clusters; the level is pulled softly towards the family's price."""
+        """Weekdays from CHAIN_START on. Variance clusters; the level is pulled softly towards the family's
+        price.
+        """
         common, own = self._stream("days", family.group), self._stream("days", family.group, name)
         shared, rest = family.shared, sqrt(1 - family.shared**2)
         away, variance = 0.0, 1.0
@@ -150,7 +154,8 @@ class Market:
         seconds = (session.close_ns - session.open_ns) // NS
         normals = self._normals(family, name, session.trade_date, seconds)
         profile = _profile(family.group, session)
-        rng = self._stream("jumps", name, session.trade_date)
+        news = family.group if family.shared >= NEWS_SHARED else name
+        rng = self._stream("jumps", news, session.trade_date)
         unit = day.daily / sqrt(sum(w * w for w in profile) * MINUTE)
         steps, variances = _clustered(normals, profile, unit, rng)
         return _bridged(steps, variances, day)
@@ -167,16 +172,18 @@ class Market:
         instrument = by_symbol(symbol)
         path = self._path(instrument.family, session)
         per_tick = NANO / instrument.tick_nano
-        prices = array("q", [round(price * per_tick) for price in path])
+        prices = array("i", [round(price * per_tick) for price in path])
         return Tape(session, prices, self._volumes(instrument, session, len(prices)))
 
     def _volumes(self, instrument: Instrument, session: Session, count: int) -> array[int]:
-        """Contracts traded in each second: exponential around the profile, rounded up by chance, 0 outside the windows."""
+        """Contracts traded in each second: exponential around the profile, rounded up by chance, 0 outside
+        the windows.
+        """
         rng = self._stream("volume", instrument.symbol, session.trade_date)
         sizes, chances = rng.randbytes(count), rng.randbytes(count)
         profile = [w**1.6 for w in _profile(FAMILIES[instrument.family].group, session)]
         unit = DAY_VOLUME.get(instrument.symbol, QUIET_VOLUME) / (sum(profile) * MINUTE)
-        volumes: array[int] = array("q")
+        volumes: array[int] = array("i")
         for index, share in enumerate(profile):
             cut = slice(index * MINUTE, (index + 1) * MINUTE)
             mean = share * unit * _is_trading(session, session.open_ns + index * MINUTE * NS)
@@ -211,7 +218,9 @@ def _close_minute(session: Session) -> int:
 def _clustered(
     normals: list[float], profile: Sequence[float], unit: float, rng: random.Random
 ) -> tuple[list[list[float]], list[float]]:
-    """Returns of each second by minute, and each minute's variance: a GARCH(1,1) over the day's profile, and jumps."""
+    """Returns of each second by minute, and each minute's variance: a GARCH(1,1) over the day's profile,
+    and jumps.
+    """
     react, memory = MINUTE_GARCH
     heat, steps, variances = 1.0, [], []
     for index, share in enumerate(profile):

@@ -1,6 +1,7 @@
 """What the market hub says about one contract: sparse quotes, trades, and a book of ten levels. Pure.
 
-Sizes in the book are made from price and second by arithmetic, so that they are the same whenever they are looked at.
+Sizes in the book are made from price and second by arithmetic, so that they are the same whenever they are
+looked at.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ class Board:
     # -- quotes ------------------------------------------------------------------------------------
 
     def full(self) -> Row:
-        """Every member, for a new subscriber."""
-        return {**self._head(), **self._values()}
+        """Every member, for a new subscriber. Everybody else has been told by now: deltas count from here."""
+        self._told = self._values()
+        return {**self._head(), **self._told}
 
     def delta(self) -> Row:
         """What changed since the last delta. Missing means unchanged, never zero."""
@@ -111,8 +113,8 @@ class Board:
             "volume": 0,
             "currentVolume": 0,
         }
-        levels = _levels(self.tick)
-        return [reset, *(self._depth_row(key, volume) for key, volume in levels.items())]
+        self._levels = _levels(self.tick)
+        return [reset, *(self._depth_row(key, volume) for key, volume in self._levels.items())]
 
     def depth_delta(self) -> list[Row]:
         """Levels that came, changed or went (volume 0) since the last delta."""

@@ -1,8 +1,9 @@
 """When an order fills and at which price. Pure integers: one order, one tick, one answer.
 
-The rules, chosen to flatter nobody: a market order takes the far touch plus slippage; a resting limit needs the market to
-trade *through* its price (option: to touch it) and never gets a better one; a stop is triggered by the last trade and fills
-at the worse of its price and the far touch of that moment, plus slippage; a trailing stop only ever tightens.
+The rules, chosen to flatter nobody: a market order takes the far touch plus slippage; a resting limit needs
+the market to trade *through* its price (option: to touch it) and never gets a better one; a stop is
+triggered by the last trade and fills at the worse of its price and the far touch of that moment, plus
+slippage; a trailing stop only ever tightens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The venue's own idea of an order: its wire enums, the record, and the one table of how its status may change.
+"""The venue's own idea of an order: its wire enums, the record, and the one table of how its status may
+change.
 
-This is the oracle's vocabulary; the client has its own (`app.domain.orders`), and the two share nothing but the facts.
+This is the oracle's vocabulary; the client has its own (`app.domain.orders`), and the two share nothing but
+the facts.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One side of a native bracket as asked for: signed ticks from the entry's fill price, and a wire order type."""
+    """One side of a native bracket as asked for: signed ticks from the entry's fill price, and a wire order
+    type.
+    """
 
     ticks: int
     type: int
@@ -79,7 +83,8 @@ class Ticket:
 class Order:
     """One order of one account. Prices and distances in ticks. Changed only by the exchange.
 
-    `trail_ticks` is signed: for a leg of a bracket its distance from the fill, for a trailing stop the distance it keeps.
+    `trail_ticks` is signed: for a leg of a bracket its distance from the fill, for a trailing stop the
+    distance it keeps.
     """
 
     id: int

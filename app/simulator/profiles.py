@@ -1,18 +1,22 @@
-"""What each market looks like on an average day: price level, daily volatility, volume, and how a day breathes.
+"""What each market looks like on an average day: price level, daily volatility, volume, and how a day
+breathes.
 
-Numbers only, rounded by hand from how these futures traded in 2025 and 2026; they make a believable market, not a forecast.
+Numbers only, rounded by hand from how these futures traded in 2025 and 2026; they make a believable market,
+not a forecast.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 EQUITY, ENERGY, METAL, OTHER = "equity", "energy", "metal", "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One underlying. `price` is the level its walk returns to, `daily` the standard deviation of a day's return.
+    """One underlying. `price` is the level its walk returns to, `daily` the standard deviation of a day's
+    return.
 
     Families of one `group` move together with correlation `shared` (0 to 1, to the group's common factor).
     """
@@ -65,22 +69,23 @@ FAMILIES: dict[str, Family] = {
 # Contracts traded on an average day; what is not listed is a quiet product.
 DAY_VOLUME = {
     "ES": 1_400_000, "MES": 1_000_000, "NQ": 600_000, "MNQ": 1_500_000, "RTY": 200_000, "M2K": 120_000,
-    "YM": 150_000, "MYM": 150_000, "CL": 300_000, "MCL": 120_000, "GC": 220_000, "MGC": 250_000, "SI": 80_000,
-    "NG": 150_000, "HG": 60_000, "6E": 180_000, "ZN": 1_500_000, "ZF": 1_000_000, "ZB": 400_000, "ZT": 600_000,
+    "YM": 150_000, "MYM": 150_000, "CL": 300_000, "MCL": 120_000, "GC": 220_000, "MGC": 250_000,
+    "SI": 80_000, "NG": 150_000, "HG": 60_000, "6E": 180_000, "ZN": 1_500_000, "ZF": 1_000_000,
+    "ZB": 400_000, "ZT": 600_000,
 }  # fmt: skip
 QUIET_VOLUME = 40_000
 
-# Volatility by Chicago wall clock: (minutes after midnight of the trade date, negative the evening before, weight).
-# Between two points the weight runs in a straight line.
+# Volatility by Chicago wall clock: (minutes after midnight of the trade date, negative the evening before,
+# weight). Between two points the weight runs in a straight line.
 Shape = tuple[tuple[int, float], ...]
 _EQUITY_DAY: Shape = (
-    (-420, 0.9), (-390, 0.5), (-300, 0.4), (0, 0.4), (110, 0.5), (120, 0.9), (240, 0.7), (420, 0.8), (450, 1.2),
-    (509, 1.0), (510, 3.2), (540, 2.4), (600, 1.6), (690, 1.05), (780, 0.95), (840, 1.3), (885, 1.9), (900, 2.2),
-    (901, 0.9), (960, 0.5), (1440, 0.5),
+    (-420, 0.9), (-390, 0.5), (-300, 0.4), (0, 0.4), (110, 0.5), (120, 0.9), (240, 0.7), (420, 0.8),
+    (450, 1.2), (509, 1.0), (510, 3.2), (540, 2.4), (600, 1.6), (690, 1.05), (780, 0.95), (840, 1.3),
+    (885, 1.9), (900, 2.2), (901, 0.9), (960, 0.5), (1440, 0.5),
 )  # fmt: skip
 _PIT_DAY: Shape = (
-    (-420, 0.8), (-360, 0.5), (60, 0.5), (120, 0.9), (400, 0.9), (440, 1.6), (480, 2.2), (540, 2.6), (600, 1.9),
-    (720, 1.2), (810, 1.8), (812, 0.8), (960, 0.4), (1440, 0.4),
+    (-420, 0.8), (-360, 0.5), (60, 0.5), (120, 0.9), (400, 0.9), (440, 1.6), (480, 2.2), (540, 2.6),
+    (600, 1.9), (720, 1.2), (810, 1.8), (812, 0.8), (960, 0.4), (1440, 0.4),
 )  # fmt: skip
 SHAPES: dict[str, Shape] = {EQUITY: _EQUITY_DAY, ENERGY: _PIT_DAY, METAL: _PIT_DAY, OTHER: _PIT_DAY}
 
@@ -88,7 +93,7 @@ SHAPES: dict[str, Shape] = {EQUITY: _EQUITY_DAY, ENERGY: _PIT_DAY, METAL: _PIT_D
 def weight(group: str, minute: float) -> float:
     """Relative volatility of a market of `group` at a Chicago wall-clock minute of the trade date."""
     shape = SHAPES[group]
-    for (left, low), (right, high) in zip(shape, shape[1:], strict=False):
+    for (left, low), (right, high) in pairwise(shape):
         if left <= minute < right:
             return low + (high - low) * (minute - left) / (right - left)
     return shape[-1][1]

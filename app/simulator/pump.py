@@ -1,4 +1,6 @@
-"""Keeps a world up to the present: a timer for the next instant that matters, and catching up in bounded turns."""
+"""Keeps a world up to the present: a timer for the next instant that matters, and catching up in bounded
+turns.
+"""
 
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
 """A recorded market as a `Feed`: one-minute bars or single trades from a CSV file, plain or gzip.
 
-Bars (`start_utc,open,high,low,close,volume`) become four prints each: open, the extreme nearer to it, the other one, close.
-Trades (`time_utc,price,size`) are taken as they are. Times are UTC with `Z`, prices decimals on the grid, rows in order.
-A broken line is named: `Theirs("es.csv:12", ...)`.
+Bars (`start_utc,open,high,low,close,volume`) become four prints each: open, the extreme nearer to it, the
+other one, close. Trades (`time_utc,price,size`) are taken as they are. Times are UTC with `Z`, prices
+decimals on the grid, rows in order. A broken line is named: `Theirs("es.csv:12", ...)`.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import io
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice, pairwise
 from pathlib import Path
+from typing import TextIO
 
 from app.domain.calendar import Session, TradingCalendar
 from app.domain.instruments import Instrument, by_symbol, price_to_ticks
@@ -25,7 +25,7 @@ from app.simulator.stamps import parse
 
 BAR_COLUMNS = ["start_utc", "open", "high", "low", "close", "volume"]
 TICK_COLUMNS = ["time_utc", "price", "size"]
-FILE_LIMIT = 512 * 1024 * 1024  # bytes once unpacked: a year of ticks of a busy contract
+TICKS_LIMIT = 20_000_000  # ticks of one file, 2 GB in memory: months of a busy contract, years of bars
 LINE_LIMIT = 512  # characters of a line; real ones have under 80
 SESSIONS_KEPT = 64  # sessions of minute bars kept ready
 PRINT_OFFSETS_NS = (
@@ -48,7 +48,9 @@ class Recorded:
     def load(cls, path: Path, symbol: str, calendar: TradingCalendar) -> Recorded:
         """Read the whole file. Raises Theirs naming file and line, SettingsError when it cannot be opened."""
         instrument = by_symbol(symbol)
-        ticks = list(_read(path, instrument))
+        ticks = list(islice(_read(path, instrument), TICKS_LIMIT + 1))
+        if len(ticks) > TICKS_LIMIT:
+            raise Theirs(path.name, f"holds more than {TICKS_LIMIT} ticks")
         if not ticks:
             raise Theirs(path.name, "holds no data")
         for when in (ticks[0].utc_ns, ticks[-1].utc_ns):
@@ -95,15 +97,19 @@ class Recorded:
 
 def _read(path: Path, instrument: Instrument) -> Iterator[Tick]:
     try:
-        with path.open("rb") as file:
-            raw = gzip.open(file) if path.suffix == ".gz" else file
-            text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+        with _text(path) as text:
             yield from _rows(path.name, text, instrument)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         raise SettingsError("data", f"{path} cannot be read: {error}") from None
 
 
-def _rows(name: str, text: io.TextIOWrapper, instrument: Instrument) -> Iterator[Tick]:
+def _text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _rows(name: str, text: TextIO, instrument: Instrument) -> Iterator[Tick]:
     """Rows as ticks, in order, each line checked."""
     header = next(csv.reader([text.readline(LINE_LIMIT)]), [])
     if header not in (BAR_COLUMNS, TICK_COLUMNS):
@@ -132,8 +138,11 @@ def _bar_ticks(cells: list[str], instrument: Instrument, price: int) -> Iterator
     if not (low <= min(first, last) and max(first, last) <= high and volume >= 0):
         raise ValueError("open, high, low and close contradict each other")
     prices = [first, high, low, last] if high - first < first - low else [first, low, high, last]
-    sizes = [volume // 4] * 3 + [volume - volume // 4 * 3]
-    for offset, tick_price, size in zip(PRINT_OFFSETS_NS, prices, sizes, strict=True):
+    prints = [(offset, tick_price) for offset, tick_price in zip(PRINT_OFFSETS_NS, prices, strict=True)]
+    if volume < len(prints):  # fewer contracts than corners: those that repeat the one before did not trade
+        prints = prints[:1] + [now for before, now in pairwise(prints) if now[1] != before[1]]
+    for number, (offset, tick_price) in enumerate(prints):
+        size = volume // len(prints) + (number < volume % len(prints))
         yield _tick(start + offset, tick_price, max(1, size), price)
         price = tick_price
 

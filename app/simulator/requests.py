@@ -1,4 +1,5 @@
-"""The request bodies of the REST API, typed as the venue binds them: unknown members are ignored, wrong types refused.
+"""The request bodies of the REST API, typed as the venue binds them: unknown members are ignored, wrong
+types refused.
 
 Decimals are read from their text, so that an off-tick price is seen exactly. Pure.
 """
@@ -6,6 +7,7 @@ Decimals are read from their text, so that an off-tick price is seen exactly. Pu
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -101,7 +103,7 @@ class Place(Body):
     account_id: int
     contract_id: str
     type: int
-    side: int
+    side: Literal[0, 1]
     size: int
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
@@ -113,8 +115,8 @@ class Place(Body):
     def ticket(self) -> Ticket:
         """The wire's side 0 buys, 1 sells."""
         return Ticket(
-            self.account_id, self.contract_id, self.type, 1 if self.side == 0 else -1, self.size, self.limit_price,
-            self.stop_price, self.trail_price, self.custom_tag or None,
+            self.account_id, self.contract_id, self.type, 1 if self.side == 0 else -1, self.size,
+            self.limit_price, self.stop_price, self.trail_price, self.custom_tag or None,
             None if self.stop_loss_bracket is None else self.stop_loss_bracket.leg(),
             None if self.take_profit_bracket is None else self.take_profit_bracket.leg(),
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """The REST endpoints as plain functions: a typed request in, the reply's members out. No HTTP here.
 
-`ENDPOINTS` is the whole API. Every reply has the envelope `success`, `errorCode`, `errorMessage`; payload members are null
-when there is nothing to show. Two endpoints (bars) are generators of work: they let the loop breathe between sessions.
+`ENDPOINTS` is the whole API. Every reply has the envelope `success`, `errorCode`, `errorMessage`; payload
+members are null when there is nothing to show. Two endpoints (bars) are generators of work: they let the
+loop breathe between sessions.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ async def _bars(api: Api, query: history.Query) -> list[Row]:
     found: list[history.Window] = []
     async for windows in _by_session(api, query):
         found += windows
-        if query.unit < history.Unit.DAY and len(found) > query.limit + query.partial:
+        if len(found) >= history.enough(query):
             break
     return history.select(query, found)
 

@@ -1,4 +1,5 @@
-"""The venue's JSON members for accounts, orders, positions, trades and contracts. Pure: records in, dicts out.
+"""The venue's JSON members for accounts, orders, positions, trades and contracts. Pure: records in, dicts
+out.
 
 REST writes every member, null when there is nothing; the hubs leave nulls out (`without_nulls`).
 """

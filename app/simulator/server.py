@@ -1,7 +1,8 @@
-"""The HTTP face: one aiohttp application for the REST API, both hubs and the simulated clock, on one local port.
+"""The HTTP face: one aiohttp application for the REST API, both hubs and the simulated clock, on one local
+port.
 
-Only transport lives here: tokens, budgets, bodies, faults, sockets. What an endpoint means is in `rest`, what a hub means in
-`hubs`. Paths are case-insensitive, as on the venue.
+Only transport lives here: tokens, budgets, bodies, faults, sockets. What an endpoint means is in `rest`,
+what a hub means in `hubs`. Paths are case-insensitive, as on the venue.
 """
 
 from __future__ import annotations
@@ -158,13 +159,15 @@ class Server:
         self, request: web.Request, socket: web.WebSocketResponse, hub: str, session: Session
     ) -> None:
         connection = self.hubs.join(hub, session, _SocketWire(request, socket))
-        async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(_quietly(connection.write()), name=f"hub {hub} writer")
+        writer = asyncio.create_task(_quietly(connection.write()), name=f"{hub} hub writer")
+        try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     connection.receive(_text(message.data))
+        finally:
             connection.close()
             writer.cancel()
+            await asyncio.wait((writer,))
 
     # -- simulated time ----------------------------------------------------------------------------
 

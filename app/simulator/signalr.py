@@ -1,6 +1,7 @@
 """The SignalR JSON protocol without any transport: text in, messages out, records to send. Pure.
 
-Records are JSON closed by 0x1E; one frame may hold several and a record may span frames. The handshake is the first record.
+Records are JSON closed by 0x1E; one frame may hold several and a record may span frames. The handshake is
+the first record.
 """
 
 from __future__ import annotations

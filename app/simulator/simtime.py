@@ -1,7 +1,7 @@
 """Simulated time: an instant, an integer rate, and a counter of every time it was moved by hand.
 
-The simulator owns it and serves it; nothing here talks to anybody. Real time comes in through a `Clock` alone, so a test
-that drives a `VirtualClock` drives the simulated one too.
+The simulator owns it and serves it; nothing here talks to anybody. Real time comes in through a `Clock`
+alone, so a test that drives a `VirtualClock` drives the simulated one too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Instants as the venue writes and reads them. Pure text and integers.
 
-Written with seven fraction digits and `+00:00`. Read tolerantly: zero to nine digits, `Z`, an offset, or none (then UTC).
+Written with seven fraction digits and `+00:00`. Read tolerantly: zero to nine digits, `Z`, an offset, or
+none (then UTC).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One session of one product, second by second, and the trades and quotes inside each second.
 
-Pure arithmetic on two arrays. The tape is the only truth: bars are built from exactly the prints that `ticks` yields.
+Pure arithmetic on two arrays. The tape is the only truth: bars are built from exactly the prints that
+`ticks` yields.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ WIDE_ONE_IN = 64  # one quote in so many shows a spread of two ticks
 
 
 class Tape:
-    """`prices` at the end of each second (rewritten to stand still where nothing trades), `volumes` traded within it."""
+    """`prices` at the end of each second (rewritten to stand still where nothing trades), `volumes` traded
+    within it.
+    """
 
     def __init__(self, session: Session, prices: array[int], volumes: array[int]) -> None:
         held = prices[0]
@@ -29,7 +32,9 @@ class Tape:
         self.session, self.prices, self.volumes = session, prices, volumes
 
     def ticks(self, after_ns: int, slots: int) -> Iterator[Tick]:
-        """Ticks strictly after `after_ns`, `slots` moments a second, only while the market's windows are open."""
+        """Ticks strictly after `after_ns`, `slots` moments a second, only while the market's windows are
+        open.
+        """
         first = max(0, (after_ns - self.session.open_ns) // NS)
         for index in range(first, len(self.prices)):
             if self._trades(index):
@@ -71,7 +76,9 @@ class Tape:
         return ticks
 
     def prints(self, index: int) -> list[int]:
-        """The prices traded within a second, in order, ending at its price: a short walk, or a gap in one go."""
+        """The prices traded within a second, in order, ending at its price: a short walk, or a gap in one
+        go.
+        """
         volume, price = self.volumes[index], self.prices[index]
         if not volume:
             return []
@@ -83,7 +90,9 @@ class Tape:
         return [before + int(move * (step + 1) / count) for step in range(count)]
 
     def bars(self, seconds: int, first: int = 0, last: int | None = None) -> list[Bar]:
-        """Bars of `seconds` (a divisor of 60) between the seconds `first` and `last`, oldest first, without the empty ones."""
+        """Bars of `seconds` (a divisor of 60) between the seconds `first` and `last`, oldest first, without
+        the empty ones.
+        """
         end = len(self.prices) if last is None else min(last, len(self.prices))
         found = (self._bar(index, seconds) for index in range(first, end, seconds))
         return [bar for bar in found if bar is not None]

@@ -1,6 +1,8 @@
-"""Session tokens: real JSON Web Tokens (HS256), because clients decode them. Pure; the caller brings the wall clock.
+"""Session tokens: real JSON Web Tokens (HS256), because clients decode them. Pure; the caller brings the
+wall clock.
 
-The key derives from the seed: this guards a simulator on loopback, and one seed must give the same bytes again.
+The key derives from the seed: this guards a simulator on loopback, and one seed must give the same bytes
+again.
 """
 
 from __future__ import annotations

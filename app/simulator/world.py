@@ -1,7 +1,8 @@
-"""Exchange, prices and simulated time put together: it moves everything to the present, in order, and says what to tell whom.
+"""Exchange, prices and simulated time put together: it moves everything to the present, in order, and says
+what to tell whom.
 
-Synchronous and without sockets. Only contracts that somebody watches, or holds, or has orders in, cost anything: a feed can
-be entered at any instant and always tells the same story.
+Synchronous and without sockets. Only contracts that somebody watches, or holds, or has orders in, cost
+anything: a feed can be entered at any instant and always tells the same story.
 """
 
 from __future__ import annotations
@@ -160,7 +161,9 @@ class World:
         self._prune()
 
     def follow(self, contract: str) -> None:
-        """Make sure that the exchange knows where the market of `contract` stands. Unknown and idle ones are left alone."""
+        """Make sure that the exchange knows where the market of `contract` stands. Unknown and idle ones
+        are left alone.
+        """
         instrument = instrument_of(contract)
         if contract in self._watched or instrument is None or instrument.symbol not in self.feed.symbols:
             return
@@ -190,7 +193,9 @@ class World:
     # -- telling -----------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Tell what has happened: the accounts' events first, then one quote, one list of trades and of levels a contract."""
+        """Tell what has happened: the accounts' events first, then one quote, one list of trades and of
+        levels a contract.
+        """
         events = self.exchange.take_events()
         if self.sink is None:
             return
