@@ -50,8 +50,9 @@ _USD = Fraction(1_000_000)  # the bound of the risk limits
 _ZERO = Fraction(0)
 UNKNOWN_FEE = Fraction(-1)
 
-# One quote a minute, none in a pause: only a gap longer than any within a session is a silent feed here.
-FEED_SILENCE_NS = 3600 * NS
+# A minute without a trade has no bar, so silence in a file is no silence of a feed; the gate still sees
+# the quote's age.
+FEED_SILENCE_NS = 24 * 3600 * NS
 ROUTINE_READ_NS = 3600 * NS  # the venue of a replay cannot disagree unnoticed; once an hour proves it
 TICK_NS = 60 * NS  # hours and limits at every bar's end; limits are watched on every quote and fill besides
 

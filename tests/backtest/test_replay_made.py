@@ -95,6 +95,11 @@ def test_a_quote_that_is_a_minute_old_is_refused_by_the_gate(tmp_path: Path) -> 
     assert (day["buy_stop"], day["sell_stop"], day["trades"]) == ("1652.25", "1649.75", 0)
 
 
+def test_entries_outlive_minutes_without_a_trade(tmp_path: Path) -> None:
+    report = run(tmp_path, [*NIGHT, *CALM, *flat(DAY, 11, 45, 1, 6604, 6612)])
+    assert fills(report) == [("15:45", "buy", "1652.25")]
+
+
 def test_the_end_of_the_window_closes_at_the_next_price_with_slippage(tmp_path: Path) -> None:
     entry = one(DAY, 9, 40, 6607, 6609, 6606, 6609)
     held = flat(DAY, 15, 40, 5, 6612, 6614)

@@ -334,6 +334,18 @@ def test_never_places_twice_a_day_and_again_the_next() -> None:
     assert [p.oco for p in desk.all(Place)[2:]] == ["overnight_range-2013-10-08"] * 2
 
 
+@pytest.mark.parametrize("left", ["position", "entry"])
+def test_stays_out_while_something_of_an_earlier_day_is_left(left: str) -> None:
+    desk = night_desk()
+    if left == "position":
+        desk.position = 1
+        desk.live.clear()
+    following = ENTRY + 24 * 60 * MINUTE_NS
+    desk.live_bars(flat_bars(following - 90 * MINUTE_NS, 90))
+    assert len(desk.all(Place)) == 2
+    assert why(desk) == "a position or an entry of an earlier day is still there"
+
+
 def test_a_new_date_shows_nothing_of_the_old_one() -> None:
     desk = night_desk()
     desk.until(new_york(MONDAY, 18, 1))
