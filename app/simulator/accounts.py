@@ -135,7 +135,7 @@ class Account:
     orders: dict[int, Order] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
-    tags: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)  # never forgotten; the request budget bounds their growth
 
     def __post_init__(self) -> None:
         self.balance_micro = self.day_balance_micro = self.kind.start_micro

@@ -49,7 +49,12 @@ class Wire(Protocol):
     """The transport under a connection."""
 
     async def send(self, text: str) -> None: ...
-    def abort(self) -> None: ...
+
+    def close(self) -> None:
+        """End once everything sent has left."""
+
+    def abort(self) -> None:
+        """End now."""
 
 
 class Connection:
@@ -131,7 +136,7 @@ class Connection:
                 await self._wire.send(frame)
             self._spoke = self.hubs.clock.mono_ns()
             if self._closing and not self._outbox:
-                self.close()
+                self.close(politely=True)
 
     def _drain(self) -> list[str]:
         records, self._outbox = self._outbox, []
@@ -140,15 +145,15 @@ class Connection:
 
     # -- life --------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Leave the hub and cut the transport."""
+    def close(self, politely: bool = False) -> None:
+        """Leave the hub and end the transport; one that does not take our bytes is cut."""
         if not self.closed:
             self.closed = True
             if self._timer is not None:
                 self._timer.cancel()
             self.hubs.leave(self)
             self._wake.set()
-            self._wire.abort()
+            (self._wire.close if politely else self._wire.abort)()
 
     def _rearm(self) -> None:
         patience = SILENCE_NS if self._shaken else HANDSHAKE_NS

@@ -15,6 +15,7 @@ from app.errors import Refused
 from app.simulator.rows import Row
 
 SEARCH_LIMIT = 20  # rows a search returns at most, silently
+ID_LIMIT = 32  # characters of a contract id; what is longer is none and is not remembered
 KEPT = 4_096  # answers about single contracts kept: every product over a few years of expiries
 
 NAMES = {
@@ -38,9 +39,13 @@ MONTHS = (
 )  # fmt: skip
 
 
-@lru_cache(KEPT)
 def find(contract: str) -> ContractId | None:
     """The contract with this id; None when no product, or no month of the product's cycle, is called so."""
+    return _find(contract) if len(contract) <= ID_LIMIT else None
+
+
+@lru_cache(KEPT)
+def _find(contract: str) -> ContractId | None:
     try:
         found = ContractId.parse(contract)
         return found if found.letter in by_product(found.product).months else None

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.clock import MS, NS, Clock, SystemClock
-from app.domain import instruments
+from app.clock import MAX_RATE, MS, NS, Clock, SystemClock
 from app.domain.calendar import NEW_YORK, TradingCalendar
-from app.errors import Later, PlimsollError, Refused, SettingsError
+from app.domain.instruments import TABLE
+from app.errors import Later, PlimsollError, SettingsError
 from app.simulator.accounts import KINDS, kind
 from app.simulator.exchange import Exchange, Rules
 from app.simulator.faults import Faults, NoFaults
@@ -235,8 +235,10 @@ def options_from(args: argparse.Namespace) -> SimulatorOptions:
     _within("slippage", args.slippage, 0, 100)
     accounts = tuple(args.account or ("50k",))
     _within("number of accounts", len(accounts), 1, ACCOUNTS_LIMIT)
-    if args.symbol:
-        instruments.by_symbol(args.symbol.upper())
+    _within("rate", args.rate, 1, MAX_RATE)
+    known = {instrument.symbol for instrument in TABLE}
+    if args.symbol and args.symbol.upper() not in known:
+        raise SettingsError("symbol", f"{args.symbol} is unknown; known are {', '.join(sorted(known))}")
     return SimulatorOptions(
         port=args.port, seed=args.seed, day=args.date, start=args.start, rate=args.rate,
         latency_ms=args.latency, data=args.data, symbol=args.symbol, accounts=accounts,
@@ -257,7 +259,7 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_run(options_from(args), as_json=args.json))
     except PlimsollError as error:
         sys.stderr.write(f"simulate: {error}\n")
-        return 1 if isinstance(error, Refused) and not isinstance(error, SettingsError) else error.exit_code
+        return error.exit_code
 
 
 async def _run(options: SimulatorOptions, as_json: bool) -> int:

@@ -7,11 +7,13 @@ Decimals are read from their text, so that an off-tick price is seen exactly. Pu
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from app.simulator.orders import Leg, Ticket
+
+TAG_LIMIT = 256  # characters: the venue's own limit is unknown, tags of clients have under 100
 
 
 class Body(msgspec.Struct, rename="camel"):
@@ -108,7 +110,7 @@ class Place(Body):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_price: Decimal | None = None
-    custom_tag: str | None = None
+    custom_tag: Annotated[str, msgspec.Meta(max_length=TAG_LIMIT)] | None = None
     stop_loss_bracket: Bracket | None = None
     take_profit_bracket: Bracket | None = None
 

@@ -28,7 +28,6 @@ from app.simulator.world import World
 PAGE_DEFAULT, PAGE_LIMIT = 100, 1_000  # orders of one page of Order/v2/query
 USER_NOT_FOUND, INVALID_CREDENTIALS = 1, 3
 CONTRACT_NOT_FOUND, UNIT_INVALID, UNIT_NUMBER_INVALID, LIMIT_INVALID = 1, 2, 3, 4
-BODY_SOURCE = "request"
 FOREVER_NS = 2**63 - 1
 
 Breathe = Callable[[], Awaitable[None]]
@@ -101,7 +100,7 @@ def log_out(api: Api, session: Session, body: requests.Nothing) -> Row:
 
 def account_search(api: Api, session: Session, body: requests.AccountSearch) -> Row:
     accounts = [api.world.exchange.accounts[number] for number in api.accounts_of(session.user)]
-    wanted = [a for a in accounts if a.can_trade or not body.only_active_accounts or not a.locked_for_good]
+    wanted = [a for a in accounts if not (body.only_active_accounts and a.locked_for_good)]
     return envelope(accounts=[account_row(account) for account in wanted])
 
 

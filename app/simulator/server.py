@@ -148,7 +148,7 @@ class Server:
             return web.Response(status=404, text="No Connection with that ID")
         if self.hubs.full:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(max_msg_size=signalr.INBOUND_LIMIT)
+        socket = web.WebSocketResponse(max_msg_size=signalr.INBOUND_LIMIT, compress=False)
         if not socket.can_prepare(request):
             return web.Response(status=400)
         await socket.prepare(request)
@@ -165,7 +165,7 @@ class Server:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     connection.receive(_text(message.data))
         finally:
-            connection.close()
+            connection.close(politely=True)
             writer.cancel()
             await asyncio.wait((writer,))
 
@@ -221,10 +221,13 @@ class _SocketWire:
     async def send(self, text: str) -> None:
         await self._socket.send_str(text)
 
-    def abort(self) -> None:
-        """Let what was written leave, then cut: closing a transport flushes it and ends the reader."""
+    def close(self) -> None:
         if self._request.transport is not None:
             self._request.transport.close()
+
+    def abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
 
 async def _quietly(writing: Any) -> None:

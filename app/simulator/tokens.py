@@ -49,7 +49,7 @@ class Tokens:
     def check(self, token: str, wall_ns: int) -> Session | None:
         """The session of a token; None when it is malformed, forged, expired or revoked."""
         body, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(self._sign(body).encode(), signature.encode()):
+        if not token.isascii() or not hmac.compare_digest(self._sign(body), signature):
             return None
         claims = json.loads(_decode(body.rpartition(".")[2]))  # signed by us, therefore well formed
         session = Session(claims["sub"], int(claims["jti"]), claims["exp"])

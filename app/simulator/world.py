@@ -110,11 +110,15 @@ class World:
         assert watched.next is not None  # the caller has looked
         if watched.next.utc_ns >= watched.until_ns:
             self._new_session(watched, watched.next.utc_ns)
-        self.exchange.on_tick(watched.contract, watched.step())
+        if watched.next is not None:
+            self.exchange.on_tick(watched.contract, watched.step())
 
     def _new_session(self, watched: _Watched, at_ns: int) -> None:
         session = self.calendar.session_at(at_ns, watched.instrument.hours)
-        if session is not None:
+        if not is_active(watched.contract, self.calendar.trade_date(at_ns)):
+            del self._watched[watched.contract]  # it has rolled: nothing trades in it any more
+            watched.next = None
+        elif session is not None:
             last = watched.board.tick
             watched.board = Board(watched.contract, watched.instrument, None if last is None else last.price)
             watched.until_ns = session.close_ns

@@ -222,6 +222,9 @@ class SlowWire:
         self.sent.append(text)
         await self.gate.wait()
 
+    def close(self) -> None:
+        self.aborted = True
+
     def abort(self) -> None:
         self.aborted = True
 
