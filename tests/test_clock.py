@@ -91,4 +91,4 @@ async def test_calls_at_once_what_is_already_past() -> None:
     clock, done = SystemClock(), asyncio.Event()
     clock.call_at(1, done.set)
     async with asyncio.timeout(2):
-        await done.wait()
+        assert await done.wait()

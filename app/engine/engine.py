@@ -87,85 +87,80 @@ class Engine:
     """Implements `ports.Sink` for the venue and `commands.Controls` for people."""
 
     def __init__(self, parts: Parts) -> None:
-        clock, journal, settings = parts.clock, parts.journal, parts.settings
-        shadow = settings.mode == SHADOW
-        venue: Venue = ShadowVenue(parts.venue, self) if shadow else parts.venue
-        self.parts, self.clock, self.journal, self.settings = parts, clock, journal, settings
-        self.log = EventLog(clock, journal, settings.account_id)
-        self.book = Book(settings.account_id, settings.tag_prefix)
-        scope = str(settings.account_id)
-        self.trading = Trading(clock, journal, self.log, scope, settings.resume, self._trading_changed)
-        self.stages = Stages(clock, journal)
-        self.hours = Hours(clock, parts.calendar)
-        self.money = Money(
-            clock, self.hours, journal, self.book, self.trading, parts.limits, parts.rules, self.log
-        )
-        self.reads = Reads(clock, self.hours, venue, self.book, settings.routine_read_ns)
-        self.day = TradingDay(
-            clock, parts.calendar, self.book, self.trading, self.money, self.log, self.reads.now
-        )
-        self.protection = Protection(
-            clock, self.book, parts.limits.stop_deadline_ns, self.reads.now, self._unprotected
-        )
+        self.clock, self.journal, self.settings = parts.clock, parts.journal, parts.settings
+        self.calendar, self.limits, self.rules = parts.calendar, parts.limits, parts.rules
+        self.panel, self.native = parts.panel, parts.native
+        self._strategies, self._recovered = parts.strategies, parts.recovered
+        shadow = self.settings.mode == SHADOW
+        self.venue: Venue = ShadowVenue(parts.venue, self) if shadow else parts.venue
         self.runners: dict[str, Runner] = {}
-        self.gate = Gate(parts.limits, parts.calendar, parts.venue.encode_place, parts.venue.encode_modify)
-        reserved = parts.recovered.tags_reserved
-        self.mint = TagMint(settings.tag_prefix, reserved + 1, reserved)
-        self.submission = Submission(
-            clock,
-            journal,
-            venue,
-            self.book,
-            self.trading,
-            self.gate,
-            self.mint,
-            self.log,
-            self.stages,
-            self._fill_view,
-            self._refused,
-        )
-        self.consequences = Consequences(
-            self.hours,
-            self.book,
-            self.trading,
-            self.money,
-            self.submission,
-            self.protection,
-            self.log,
-            self.runners,
-        )
-        self.lifecycle = Lifecycle(
-            clock, parts.calendar, journal, self.book, self.log, self.stages, self.consequences
-        )
-        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
-        self.agreement = Agreement(
-            clock,
-            journal,
-            self.book,
-            self.money,
-            self.trading,
-            self.reads,
-            parts.rules,
-            self.log,
-            self._agreed,
-        )
-        self.pursuit = Pursuit(
-            clock,
-            parts.calendar,
-            journal,
-            venue,
-            self.book,
-            self.lifecycle,
-            self.log,
-            Acts(self.submission.cancel, self._goal_confirmed),
-            idle=shadow,
-        )
-        self.board = Board(clock, self.trading, settings.link_flatten_after_ns)
         self.contracts: dict[str, str] = {}
         self.link_up, self.link_detail = False, "not connected"
         self._ticking: Timer | None = None
         self._beating: Timer | None = None
         self._shown_mono_ns = 0
+        self._build_state()
+        self._build_orders()
+        self._build_goals(shadow)
+
+    def _build_state(self) -> None:
+        """What is known, and whether trading is open."""
+        clock, journal, settings = self.clock, self.journal, self.settings
+        self.hours = Hours(clock, self.calendar)
+        self.log = log = EventLog(clock, journal, settings.account_id)
+        self.book = book = Book(settings.account_id, settings.tag_prefix)
+        scope = str(settings.account_id)
+        self.trading = trading = Trading(clock, journal, log, scope, settings.resume, self._trading_changed)
+        self.board = Board(clock, trading, settings.link_flatten_after_ns)
+        self.money = Money(clock, self.hours, journal, book, trading, self.limits, self.rules, log)
+        self.reads = Reads(clock, self.hours, self.venue, book, settings.routine_read_ns)
+        self.day = TradingDay(clock, self.calendar, book, trading, self.money, log, self.reads.now)
+
+    def _build_orders(self) -> None:
+        """From an intent to the venue, and what the venue says back."""
+        clock, journal, book, log = self.clock, self.journal, self.book, self.log
+        self.stages = Stages(clock, journal)
+        self.gate = Gate(self.limits, self.calendar, self.venue.encode_place, self.venue.encode_modify)
+        reserved = self._recovered.tags_reserved
+        self.mint = TagMint(self.settings.tag_prefix, reserved + 1, reserved)
+        self.submission = Submission(
+            clock,
+            journal,
+            self.venue,
+            book,
+            self.trading,
+            self.gate,
+            self.mint,
+            log,
+            self.stages,
+            self._fill_view,
+            self._refused,
+        )
+        deadline_ns = self.limits.stop_deadline_ns
+        self.protection = Protection(clock, book, deadline_ns, self.reads.now, self._unprotected)
+        self.consequences = Consequences(
+            self.hours,
+            book,
+            self.trading,
+            self.money,
+            self.submission,
+            self.protection,
+            log,
+            self.runners,
+        )
+        self.lifecycle = Lifecycle(clock, self.calendar, journal, book, log, self.stages, self.consequences)
+
+    def _build_goals(self, shadow: bool) -> None:
+        """What is pursued until the venue's word settles it: doubts, agreement, the halt."""
+        clock, journal, book, log = self.clock, self.journal, self.book, self.log
+        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
+        self.agreement = Agreement(
+            clock, journal, book, self.money, self.trading, self.reads, self.rules, log, self._agreed
+        )
+        acts = Acts(self.submission.cancel, self._goal_confirmed)
+        self.pursuit = Pursuit(
+            clock, self.calendar, journal, self.venue, book, self.lifecycle, log, acts, idle=shadow
+        )
 
     # -- start and stop
 
@@ -176,10 +171,10 @@ class Engine:
         Trading starts closed: the hold START ends when the first complete read agrees.
         """
         self.contracts = dict(contracts)
-        self._restore(self.parts.recovered)
+        self._restore(self._recovered)
         self.trading.hold(Code.START, "starting: orders, positions and trades not read yet")
         self.submission.reserve_tags()
-        for strategy in self.parts.strategies:
+        for strategy in self._strategies:
             self._begin_strategy(strategy)
         self._tick()
         self._beat()
@@ -200,7 +195,7 @@ class Engine:
         self._forget_unsent()
         last = self.money.last_known_day()
         if last is not None:
-            session = self.parts.calendar.session(last)
+            session = self.calendar.session(last)
             self.reads.history_from_ns = session.close_ns if session is not None else 0
         today_ns = self.hours.day_start_ns()
         if today_ns is not None:
@@ -224,7 +219,7 @@ class Engine:
             )
         runner = Runner(
             self.clock,
-            self.parts.venue,
+            self.venue,
             self.journal,
             self.log,
             self.settings.account_id,
@@ -233,7 +228,7 @@ class Engine:
         )
         self.runners[strategy.name] = runner
         view = View(self.clock, self.book, strategy.name, self.contracts)
-        runner.begin(contract, view, self.parts.recovered.strategy_states.get(strategy.name, ""))
+        runner.begin(contract, view, self._recovered.strategy_states.get(strategy.name, ""))
 
     # -- market data (Sink)
 
@@ -540,10 +535,10 @@ class Engine:
         if not self.settings.heartbeat_ns:
             return
         self._beating = self.clock.call_later(self.settings.heartbeat_ns, self._beat)
-        self.parts.panel.heartbeat(self.clock.mono_ns())
+        self.panel.heartbeat(self.clock.mono_ns())
 
     def _show(self) -> None:
         now, every = self.clock.mono_ns(), self.settings.show_ns
         if every and now - self._shown_mono_ns >= every:
             self._shown_mono_ns = now
-            self.parts.panel.show(self.snapshot())
+            self.panel.show(self.snapshot())

@@ -24,7 +24,7 @@ from app.risk.gate import GateView
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules, floor_after
 from app.risk.state import Code, Goal, Kind, TradingState
-from app.risk.watch import FLOOR_UNKNOWN, Level, Verdict, assess_both
+from app.risk.watch import FLOOR_UNKNOWN, UNKNOWN, Level, Verdict, assess_both
 
 _LIMIT_CODE = {"watch.daily_loss": Code.DAILY_LOSS, "watch.maximum_loss": Code.MAXIMUM_LOSS}
 
@@ -96,6 +96,7 @@ class Money:
         )
         self._heed(daily)
         self._heed(maximum)
+        self._heed_unknown([verdict for verdict in (daily, maximum) if verdict.rule == UNKNOWN])
 
     def _held(self) -> Iterable[tuple[Instrument, int]]:
         held = []
@@ -110,7 +111,9 @@ class Money:
         if verdict.rule == FLOOR_UNKNOWN:
             self._trading.hold(Code.FLOOR_UNKNOWN, "the account file states no floor for this account")
             return
-        if verdict.level is Level.OK or verdict.value_micro is None or verdict.limit_micro is None:
+        if verdict.rule == UNKNOWN or verdict.level is Level.OK:
+            return
+        if verdict.value_micro is None or verdict.limit_micro is None:
             return
         words = f"{verdict.rule}: {cents(verdict.value_micro)} against limit {cents(verdict.limit_micro)} USD"
         if verdict.level is Level.ALARM:
@@ -119,6 +122,15 @@ class Money:
             self._until_next_day(Code.LOSS_REDUCING, words, Goal.NO_ENTRIES, TradingState.REDUCING)
         else:
             self._flat(_LIMIT_CODE[verdict.rule], words)
+
+    def _heed_unknown(self, verdicts: list[Verdict]) -> None:
+        """A position whose P&L or closing cost is not known: nothing more is opened until it is."""
+        if any(verdict.level is Level.REDUCING for verdict in verdicts):
+            words = "a position is open and its P&L is not known"
+            state = TradingState.REDUCING
+            self._trading.restrict(Code.PNL_UNKNOWN, Kind.CONDITION, words, state=state)
+        elif self._trading.reasons.get(Code.PNL_UNKNOWN) is not None:
+            self._trading.release(Code.PNL_UNKNOWN)
 
     def _alarm(self, rule: str, words: str) -> None:
         day = self.trade_date()

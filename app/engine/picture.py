@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
+from app.clock import Clock
 from app.domain.instruments import Instrument, by_contract, ticks_to_price
 from app.domain.market import Quote
 from app.domain.orders import Order, OrderState, Role
 from app.domain.pnl import DayPnl
 from app.domain.units import money
-from app.engine.settings import ORDERS_SHOWN
+from app.engine.board import Board
+from app.engine.book import Book
+from app.engine.events import EventLog
+from app.engine.hours import Hours
+from app.engine.money import Money
+from app.engine.ports import Journal
+from app.engine.pursuit import Pursuit
+from app.engine.runner import Runner
+from app.engine.settings import ORDERS_SHOWN, EngineSettings
 from app.engine.snapshot import (
     AccountView,
     EventView,
@@ -22,16 +31,37 @@ from app.engine.snapshot import (
     StrategyLine,
     TodayView,
 )
+from app.engine.trading import Trading
 from app.errors import Refused
+from app.risk.limits import Limits
 from app.risk.state import Code, Kind, Reason
 
-if TYPE_CHECKING:
-    from app.engine.engine import Engine
+
+class Source(Protocol):
+    """The parts of the engine that a picture shows."""
+
+    clock: Clock
+    settings: EngineSettings
+    limits: Limits
+    native: Mapping[str, str]
+    journal: Journal
+    trading: Trading
+    book: Book
+    money: Money
+    hours: Hours
+    board: Board
+    pursuit: Pursuit
+    log: EventLog
+    runners: dict[str, Runner]
+    contracts: dict[str, str]
+    link_up: bool
+    link_detail: str
+
 
 _ENDS = {Kind.PERSON: "a person re-arms", Kind.TIME: "by the calendar", Kind.CONDITION: "by itself"}
 
 
-def take(engine: Engine) -> Snapshot:
+def take(engine: Source) -> Snapshot:
     """One consistent picture of `engine`."""
     settings, trading = engine.settings, engine.trading
     today = engine.money.today()
@@ -57,11 +87,11 @@ def take(engine: Engine) -> Snapshot:
         strategies=tuple(_strategies(engine)),
         feeds=tuple(_feed(engine, symbol, contract) for symbol, contract in engine.contracts.items()),
         events=tuple(EventView(e.utc_ns, e.level, e.code, e.text) for e in engine.log.recent),
-        native=dict(engine.parts.native),
+        native=dict(engine.native),
     )
 
 
-def _reason(engine: Engine, reason: Reason) -> ReasonView:
+def _reason(engine: Source, reason: Reason) -> ReasonView:
     ends = _ENDS[reason.kind]
     if engine.trading.waits_for_rearm(reason.code):
         ends = (
@@ -80,8 +110,8 @@ def _reason(engine: Engine, reason: Reason) -> ReasonView:
     )
 
 
-def _account(engine: Engine, today: DayPnl | None) -> AccountView | None:
-    account, limits = engine.book.account, engine.parts.limits
+def _account(engine: Source, today: DayPnl | None) -> AccountView | None:
+    account, limits = engine.book.account, engine.limits
     if account is None:
         return None
     equity, floor = engine.money.equity_micro(today), engine.money.floor_micro()
@@ -112,7 +142,7 @@ def _money(amount_micro: int | None) -> str:
     return "" if amount_micro is None else money(amount_micro)
 
 
-def _today(engine: Engine, today: DayPnl | None) -> TodayView | None:
+def _today(engine: Source, today: DayPnl | None) -> TodayView | None:
     if today is None:
         return None
     ended = [t for t in engine.book.ledger.trades() if t.trade_date == today.trade_date]
@@ -144,7 +174,7 @@ def _symbol(contract: str) -> str:
     return instrument.symbol if instrument is not None else contract
 
 
-def _position(engine: Engine, contract: str) -> PositionView:
+def _position(engine: Source, contract: str) -> PositionView:
     book, price = engine.book, _pricer(contract)
     legs = [o for o in book.live_orders(contract) if o.state is OrderState.WORKING]
     stops = [o.stop_ticks for o in legs if o.role is Role.STOP]
@@ -161,7 +191,7 @@ def _position(engine: Engine, contract: str) -> PositionView:
     )
 
 
-def _average(engine: Engine, contract: str) -> str:
+def _average(engine: Source, contract: str) -> str:
     """The mean entry price of the open lots, for the eye only."""
     net, instrument = engine.book.net(contract), _instrument(contract)
     if not net or instrument is None:
@@ -172,7 +202,7 @@ def _average(engine: Engine, contract: str) -> str:
     return f"{points:.{instrument.decimals}f}"
 
 
-def _orders(engine: Engine) -> list[Order]:
+def _orders(engine: Source) -> list[Order]:
     """Live ones first, then the newest others of the trading day."""
     since = engine.hours.day_start_ns() or 0
     live = sorted(engine.book.live_orders(), key=lambda o: -o.created_ns)
@@ -203,7 +233,7 @@ def _order(order: Order) -> OrderView:
     )
 
 
-def _strategies(engine: Engine) -> list[StrategyLine]:
+def _strategies(engine: Source) -> list[StrategyLine]:
     ledger, day = engine.book.ledger, engine.money.trade_date()
     ended = [t for t in ledger.trades() if t.trade_date == day]
     return [
@@ -220,7 +250,7 @@ def _strategies(engine: Engine) -> list[StrategyLine]:
     ]
 
 
-def _feed(engine: Engine, symbol: str, contract: str) -> FeedView:
+def _feed(engine: Source, symbol: str, contract: str) -> FeedView:
     quote, price = engine.book.quotes.get(contract) or Quote(contract), _pricer(contract)
     age = engine.clock.mono_ns() - quote.recv_mono_ns if quote.recv_mono_ns else -1_000_000
     return FeedView(

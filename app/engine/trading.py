@@ -90,7 +90,7 @@ class Trading:
                 self._disarm(reason)  # said again while a re-arm waits for the disk: the later word wins
             return False
         self.epoch += 1
-        self._record(reason)
+        self._record(self.reasons.get(code) or reason)  # as merged with what was open before
         level = (
             "info" if code in _QUIET else "alarm" if kind is Kind.PERSON or goal is Goal.FLAT else "warning"
         )

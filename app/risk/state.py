@@ -54,6 +54,7 @@ class Code(StrEnum):
     LINK_SILENCE = "link_silence"
     STALE_FEED = "stale_feed"
     CLOCK = "clock"
+    PNL_UNKNOWN = "pnl_unknown"  # a position is open and its P&L or closing cost is not known
     FLOOR_UNKNOWN = "floor_unknown"
     ACCOUNT = "account"  # canTrade false, or not listed
     UNPROTECTED = "unprotected"  # a position without a working stop

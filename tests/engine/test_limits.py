@@ -71,6 +71,17 @@ def test_goes_flat_before_the_floor_and_needs_a_person_afterwards() -> None:
     assert world.exchange.balance > START_BALANCE - 500_000_000
 
 
+def test_opens_nothing_more_while_the_pnl_of_a_position_is_not_known() -> None:
+    world = long(World().start(), size=1)
+    world.quoting = False
+    world.engine.book.quotes.clear()
+    world.run(2)
+    assert "pnl_unknown" in codes(world)
+    world.quoting = True
+    world.run(2)
+    assert world.engine.snapshot().state == "active"
+
+
 def test_stays_closed_without_a_stated_floor_and_says_so() -> None:
     world = World(rules=None)
     world.begin()
