@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from app.clock import SystemClock
 from app.store import Store, open_journal
 
-PATIENCE_S = 20  # seconds a test may wait for the disk; never reached unless something hangs
+LAST_LINES_S = 2  # seconds for the thread of a closed connection to run its last lines
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +21,12 @@ def no_thread_left() -> Iterator[None]:
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
-        thread.join(PATIENCE_S)  # a closed connection's thread is on its last lines
+        thread.join(LAST_LINES_S)
     assert not [thread.name for thread in left if thread.is_alive()]
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with asyncio.timeout(PATIENCE_S):
-        opened = await open_journal(tmp_path, SystemClock())
-        yield opened
-        await opened.close()
+    opened = await open_journal(tmp_path, SystemClock())
+    yield opened
+    await opened.close()

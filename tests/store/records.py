@@ -11,10 +11,20 @@ from app.domain.orders import Order, OrderType, Side
 from app.engine.records import FillBooked, OrderChanged, Record
 from app.store import Store
 
+PATIENCE_S = 10  # seconds a test waits for the disk; never reached unless something hangs
+
 
 def durable(store: Store, *records: Record) -> asyncio.Future[Exception | None]:
-    """Append and give a future of what `then` is told."""
-    answer: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+    """Append and give a future of what `then` is told; TimeoutError when it is told nothing."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Exception | None] = loop.create_future()
+
+    def give_up() -> None:
+        if not answer.done():
+            answer.set_exception(TimeoutError("then was never called"))
+
+    timer = loop.call_later(PATIENCE_S, give_up)
+    answer.add_done_callback(lambda _answer: timer.cancel())
     store.append(records, answer.set_result)
     return answer
 

@@ -169,15 +169,17 @@ async def test_refuses_a_file_that_is_no_database_and_keeps_it(tmp_path: Path) -
     assert "is damaged and was left as it is; move it aside" in str(error)
 
 
-async def test_refuses_a_damaged_file_and_keeps_it_with_its_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "page", [1, 4, 7, 19]
+)  # reported by quick_check as an error (1, 7) or in its lines (4, 19)
+async def test_refuses_a_damaged_file_and_keeps_it(tmp_path: Path, page: int) -> None:
     store = await open_journal(tmp_path, SystemClock())
     for number in range(300):
         store.append([fill(number)])
     await store.close()
     file = tmp_path / "state.db"
     data = bytearray(file.read_bytes())
-    middle = len(data) // 4096 - 6
-    data[middle * 4096 : (middle + 4) * 4096] = b"\x5a" * 4 * 4096
+    data[page * 4096 : (page + 1) * 4096] = b"\x5a" * 4096
     file.write_bytes(data)
     assert isinstance(await refusal(tmp_path), Theirs)
 
