@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -20,7 +21,8 @@ MESSAGE_LIMIT = 32 * 2**20  # bytes: a full screenshot
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
     "--disable-sync",
-    "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
+    "--hide-scrollbars", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update",
     "--remote-debugging-port=0",
 )  # fmt: skip
 
@@ -127,7 +129,8 @@ async def browser(profile: Path) -> AsyncIterator[Tab]:
                     listening.cancel()
                     await asyncio.gather(listening, return_exceptions=True)
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 
