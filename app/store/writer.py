@@ -133,9 +133,7 @@ class Writer:
                     self._loop.call_exception_handler(context)
 
     def _error(self) -> Refused:
-        hint = (
-            "" if self._closing else "trading stays closed; free or replace the disk, then restart plimsoll"
-        )
+        hint = "" if self._closing else "free or replace the disk, then restart plimsoll"
         return Refused("journal.failed", self.failed, hint=hint)
 
     def _stop_timer(self) -> None:
