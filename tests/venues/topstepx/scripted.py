@@ -132,6 +132,7 @@ class HubScript:
         self.handshake = b"{}\x1e"
         self.completes = True
         self.refuse_status = 0
+        self.redirects = False
         self.pings = 0
         self.changed = asyncio.Event()
 
@@ -139,6 +140,8 @@ class HubScript:
         if self.refuse_status:
             status, self.refuse_status = self.refuse_status, 0
             return web.Response(status=status)
+        if self.redirects:
+            raise web.HTTPFound(str(request.url))
         self.tokens.append(request.query.get("access_token", ""))
         socket = web.WebSocketResponse()
         await socket.prepare(request)

@@ -377,6 +377,7 @@ async def test_a_complete_read_merges_all_lists(tmp_path: Path) -> None:
         ("/api/Position/searchOpen", ok(positions=None), "does not prove an empty one"),
         ("/api/Position/searchOpen", ok(), "does not prove an empty one"),
         ("/api/Order/search", ok(), "does not prove an empty one"),
+        ("/api/Order/v2/query", refused(1, "Account not found"), "Account not found"),
         ("/api/Trade/search", ok(trades=None), "does not prove an empty one"),
         ("/api/Order/searchOpen", refused(1, "Account not found"), "Account not found"),
         ("/api/Order/search", ok(orders=[order_row(), order_row(status=42)]), "status 42"),
@@ -546,6 +547,27 @@ async def test_the_link_is_down_until_both_hubs_are_back(tmp_path: Path, which: 
         await sink.until("on_link", 3)
         assert sink.of("on_link") == [True, False, True]
         assert len(hub.sockets) == 2
+
+
+async def test_one_hub_alone_is_no_link(tmp_path: Path) -> None:
+    venue, sink = ScriptedVenue(), RecordingSink()
+    venue.market.completes = False
+    async with venue.serving():
+        desk = TopstepX(settings_for(venue.url, tmp_path), SystemClock(), times=QUICK)
+        desk.connect(sink)  # type: ignore[arg-type]
+        await desk.start()
+        task = asyncio.create_task(desk.run())
+        async with asyncio.timeout(PATIENCE):
+            while not desk._events.user.up:
+                await asyncio.sleep(0)
+        await venue.market.until(lambda: len(venue.market.invocations) == 2)
+        assert sink.of("on_link") == []
+        for key in ("1", "2"):
+            await venue.market.sockets[-1].send_str(f'{{"type":3,"invocationId":"{key}","result":null}}\x1e')
+        assert await sink.until("on_link") is True
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await desk.stop()
 
 
 async def test_quotes_start_anew_after_a_reconnect(tmp_path: Path) -> None:

@@ -297,6 +297,17 @@ async def test_delays_grow_and_only_the_first_failure_is_a_warning(caplog: pytes
     assert [record.levelname for record in caplog.records][:3] == ["WARNING", "DEBUG", "DEBUG"]
 
 
+async def test_an_error_that_holds_the_url_does_not_tell_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger=hub_module.__name__)
+    venue = ScriptedVenue()
+    venue.user.redirects = True
+    async with hub_of(venue):
+        async with asyncio.timeout(PATIENCE):
+            while not caplog.records:
+                await asyncio.sleep(0)
+    assert "TooManyRedirects" in caplog.text and "c2lnbmF0dXJl" not in caplog.text
+
+
 async def test_restart_gives_the_connection_up_at_once() -> None:
     venue = ScriptedVenue()
     async with hub_of(venue) as (hub, listener):

@@ -69,6 +69,13 @@ def test_each_lane_reaches_its_own_end() -> None:
     assert spend(limiter, Lane.GENERAL, 62 * NS) == 160
 
 
+def test_a_window_is_whole_and_a_second_longer_than_the_venues() -> None:
+    limiter = Limiter()
+    assert spend(limiter, Lane.KILL, NS) == REST_LIMIT
+    assert limiter.take(62 * NS - 1, Lane.KILL) == 1
+    assert spend(limiter, Lane.KILL, 62 * NS) == REST_LIMIT
+
+
 def test_history_has_a_budget_of_its_own() -> None:
     limiter = Limiter()
     spend(limiter, Lane.KILL, NS)

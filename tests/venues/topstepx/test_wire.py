@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
@@ -117,15 +120,18 @@ def saying(*parts: bytes, close: bool = False) -> Talk:
 
 @contextlib.asynccontextmanager
 async def pool_at(
-    talk: Talk, clock: SystemClock | VirtualClock | None = None, warm: int = 2
+    talk: Talk,
+    clock: SystemClock | VirtualClock | None = None,
+    warm: int = 2,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
 ) -> AsyncIterator[tuple[Pool, Server]]:
     server = Server(talk)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls[0] if tls else None)
     port = listener.sockets[0].getsockname()[1]
-    pool = Pool(Address("127.0.0.1", port, None), clock or SystemClock(), TIMES)
-    for _ in range(warm):
-        await pool.connect()
+    pool = Pool(Address("127.0.0.1", port, tls[1] if tls else None), clock or SystemClock(), TIMES)
     try:
+        for _ in range(warm):
+            await pool.connect()
         yield pool, server
     finally:
         pool.stop()
@@ -134,6 +140,21 @@ async def pool_at(
             writer.transport.abort()
         await asyncio.sleep(0)
         await listener.wait_closed()
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts of a server with a certificate made for this run, and of a client that trusts it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=simulator"
+    make += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
+    subprocess.run(["openssl", *make.split()], check=True, capture_output=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert, key)
+    return server, ssl.create_default_context(cafile=str(cert))
 
 
 async def test_writes_in_the_same_call_when_a_connection_is_warm() -> None:
@@ -373,3 +394,34 @@ async def test_stop_tells_everybody_and_may_be_called_twice() -> None:
         assert await sent.end() == "failed sent stopped"
         assert waiting.events == ["failed unsent stopped"]
         assert late.events == ["failed unsent the connection pool is stopped"]
+
+
+async def test_over_tls_the_bytes_leave_in_the_same_call_too(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    async with pool_at(polite, tls=tls) as (pool, _):
+        for _ in range(3):
+            probe = Probe()
+            pool.post(probe)
+            assert probe.events == ["may", "sent"]
+            assert await probe.end() == "answered 200"
+
+
+async def test_over_tls_a_time_out_closes_the_socket_before_it_is_told(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    clock = VirtualClock(NS)
+    async with pool_at(mute, clock, tls=tls) as (pool, _):
+        probe, told = Probe(timeout_ns=NS), list[int]()
+        carrier = pool._idle[-1]._transport
+        assert carrier is not None
+        raw = carrier.get_extra_info("socket")
+        probe.failed = lambda problem, sent: (told.append(raw.fileno()), probe._note(problem))[0]  # type: ignore[method-assign]
+        pool.post(probe)
+        clock.advance(NS)
+        assert await probe.end() == "no answer in time"
+        assert told == [-1]
+
+
+async def test_a_certificate_nobody_vouches_for_is_unreachable(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    with pytest.raises(Unreachable, match="SSLCertVerificationError"):
+        async with pool_at(polite, tls=(tls[0], ssl.create_default_context())):
+            pass
