@@ -186,14 +186,15 @@ def _levels(view: Snapshot, symbol: str) -> list[chart.Level]:
 def _strategy(line: StrategyLine) -> str:
     shown = {name: value for name, value in line.facts.items() if value and name not in ("phase", "why")}
     facts = _facts((name.replace("_", " "), _fact(value)) for name, value in shown.items())
+    contract = f'<p class="sub id">{_text(line.contract)}</p>'
     phase = f'<span class="chip">{_text(line.facts["phase"])}</span>' if line.facts.get("phase") else ""
     why = f'<p class="sub">{_text(line.facts["why"])}</p>' if line.facts.get("why") else ""
     waiting = "" if line.ready else '<span class="chip">not ready</span>'
     return (
-        f'<article><p class="name">{_text(line.name.replace("_", " "))} <small>{_text(line.symbol)} · '
-        f'<span class="id">{_text(line.contract)}</span></small>{phase}{waiting}'
+        f'<article><p class="name">{_text(line.name.replace("_", " "))} <small>{_text(line.symbol)}</small>'
+        f"{phase}{waiting}"
         f'<span class="right num">{_pnl(line.net_today)} '
-        f"<small>{_count(line.trades_today, 'trade')}</small></span></p>{why}{facts}</article>"
+        f"<small>{_count(line.trades_today, 'trade')}</small></span></p>{why}{facts}{contract}</article>"
     )
 
 
@@ -205,12 +206,12 @@ def _position(parts: Parts, position: PositionView) -> str:
     else:
         stop = '<span class="chip bad">no stop at the venue</span>'
     target = f'<span class="chip">target {_price(position.target)}</span>' if position.target else ""
-    owners = ", ".join(f"{_text(name)} {size:+d}" for name, size in position.by_strategy.items())
+    owners = ", ".join(f"{name.replace('_', ' ')} {size:+d}" for name, size in position.by_strategy.items())
     return (
         f'<article class="position"><p class="name"><b class="{mark}">{side} {abs(position.net)}</b> '
         f'{_text(position.symbol)} <small class="num">at {_price(position.average)}</small>'
         f'<span class="right num">{unrealised}</span></p><p class="chips num">{stop}{target}</p>'
-        f'<p class="sub">{owners}</p></article>'
+        f'<p class="sub">{_text(owners)}</p></article>'
     )
 
 

@@ -29,6 +29,7 @@ PHRASES: Mapping[str, str] = {
     "link_silence": "the board is silent",
     "stale_feed": "the prices are stale",
     "clock": "the clock is not set",
+    "pnl_unknown": "the result of an open position is not known",
     "floor_unknown": "the maximum loss floor was never stated",
     "account": "the account may not trade",
     "unprotected": "a position had no working stop",

@@ -68,7 +68,7 @@ async def test_shows_a_fill_of_the_strategy_within_three_minutes(tmp_path: Path)
         await tab.until("document.body.dataset.state === 'active'", START_SECONDS)
         filled = "[...document.querySelectorAll('.orders .s-filled')].length"
         await tab.until(f"{filled} && document.querySelector('.positions .position')", FILL_SECONDS)
-        assert "overnight_range" in await tab.value("document.querySelector('.positions').textContent")
+        assert "overnight range" in await tab.value("document.querySelector('.positions').textContent")
         assert "at the venue" in await tab.value("document.querySelector('.positions').textContent")
         shots = ROOT / "build" / "screenshots"
         shots.mkdir(parents=True, exist_ok=True)

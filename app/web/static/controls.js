@@ -38,7 +38,7 @@ function wireStop() {
     try {
       await post("/api/stop-entries");
       document.body.dataset.stopped = "yes";
-      say(note, "entries are stopped; plimsoll rearm opens them again");
+      say(note, "entries are stopped; to allow them again: plimsoll rearm");
     } catch (error) {
       say(note, String(error.message), true);
     }
