@@ -50,16 +50,7 @@ VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
 STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
 MS = 1_000_000
-# Keys of [strategy.overnight_range] that the strategy calls otherwise.
-STRATEGY_WORDS = {
-    "contracts": "quantity",
-    "range_end": "entry_time",
-    "minimum_bars": "min_bars",
-    "daily_atr_days": "daily_atr_bars",
-    "zone_inner": "zone_near",
-    "zone_outer": "zone_far",
-}
-STRATEGY_FIXED = {"zone": "America/New_York", "use_daily_atr": False}  # keys with one possible value
+STRATEGY_FIXED = {"zone": "America/New_York"}  # keys with one possible value
 
 log = logging.getLogger("plimsoll")
 
@@ -249,7 +240,7 @@ def _strategies(settings: Settings, calendar: TradingCalendar) -> list[Strategy]
     for name, only in STRATEGY_FIXED.items():
         if own.pop(name, only) != only:
             raise SettingsError(f"strategy.overnight_range.{name}", f"can only be {only!r}")
-    values = {STRATEGY_WORDS.get(name, name): _plain(value) for name, value in own.items()}
+    values = {name: _plain(value) for name, value in own.items()}
     return [build("overnight_range", values, calendar)]
 
 

@@ -17,7 +17,7 @@ from app.domain.calendar import CHICAGO, NEW_YORK, OPEN_HOUR, Session, TradingCa
 from app.domain.market import MINUTE_NS, Bar
 
 NS = 1_000_000_000
-DAYS_WALKED = 60  # calendar days walked back to find the sessions asked for: 30 of them with holidays between
+DAYS_WALKED = 70  # calendar days walked back for the sessions asked for: 41 of them with holidays
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -59,14 +59,10 @@ def distance(ticks: Fraction, least: int) -> int:
 def measure(night: Night, day: Day, s: OvernightRangeSettings) -> Plan:
     """The plan of `day` from the bars before its entry time. Raises StayOut while bars are missing."""
     span = night.range(day.range_ns, day.entry_ns)
-    if span is None or span.bars < s.min_bars:
+    if span is None or span.bars < s.minimum_bars:
         known = 0 if span is None else span.bars
-        raise StayOut(f"the night has {known} one-minute bars, {s.min_bars} are needed", final=False)
-    bars = night.bars_of(s.atr_minutes, s.atr_bars + 1, day.entry_ns)
-    atr = mean_true_range(bars, s.atr_bars)
-    if atr is None:
-        needs = f"{s.atr_bars} bars of {s.atr_minutes} minutes and the one before"
-        raise StayOut(f"the ATR needs {needs}, {len(bars)} are known", final=False)
+        raise StayOut(f"the night has {known} one-minute bars, {s.minimum_bars} are needed", final=False)
+    atr = _daily_atr(night, day, s) if s.use_daily_atr else _atr(night, day, s)
     target = distance(s.target_atr * atr, MIN_TARGET_TICKS)
     plan = Plan(
         high=span.high,
@@ -82,15 +78,30 @@ def measure(night: Night, day: Day, s: OvernightRangeSettings) -> Plan:
     return _aim_at_zones(plan, night, day, s, span.open) if s.zones else plan
 
 
+def _atr(night: Night, day: Day, s: OvernightRangeSettings) -> Fraction:
+    bars = night.bars_of(s.atr_minutes, s.atr_bars + 1, day.entry_ns)
+    atr = mean_true_range(bars, s.atr_bars)
+    if atr is None:
+        needs = f"{s.atr_bars} bars of {s.atr_minutes} minutes and the one before"
+        raise StayOut(f"the ATR needs {needs}, {len(bars)} are known", final=False)
+    return atr
+
+
+def _daily_atr(night: Night, day: Day, s: OvernightRangeSettings) -> Fraction:
+    """Of whole sessions built from their minutes; a venue's daily bars are cut elsewhere."""
+    sessions = night.sessions(s.daily_atr_days + 1, day.entry_ns)
+    atr = mean_true_range(sessions, s.daily_atr_days)
+    if atr is None:
+        needs = f"{s.daily_atr_days} whole sessions and the one before"
+        raise StayOut(f"the daily ATR needs {needs}, {len(sessions)} are known", final=False)
+    return atr
+
+
 def _aim_at_zones(plan: Plan, night: Night, day: Day, s: OvernightRangeSettings, opened: int) -> Plan:
     """Targets at the near edges of the zones above and below the night's open; a zone that an entry has
     already passed keeps the ATR's target."""
-    sessions = night.sessions(s.daily_atr_bars + 1, day.entry_ns)
-    daily = mean_true_range(sessions, s.daily_atr_bars)
-    if daily is None:
-        needs = f"{s.daily_atr_bars} whole sessions and the one before"
-        raise StayOut(f"the zones need {needs}, {len(sessions)} are known", final=False)
-    near, far = s.zone_near * daily / 2, s.zone_far * daily / 2
+    daily = _daily_atr(night, day, s)
+    near, far = s.zone_inner * daily / 2, s.zone_outer * daily / 2
     above, below = opened + near - plan.buy_stop, plan.sell_stop - (opened - near)
     return replace(
         plan,

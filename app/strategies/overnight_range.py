@@ -45,12 +45,10 @@ from app.strategies.view import View
 
 __all__ = ["NAME", "TRANSITIONS", "OvernightRange", "OvernightRangeSettings", "Phase"]
 
-CLOSE_AGAIN_NS = (
-    30 * NS
-)  # what still stands after the window is closed again; the engine repeats its own calls
-LOOK_AGAIN_NS = (
-    NS  # within the grace, what is not known yet (a quote, the history) is looked for every second
-)
+# What still stands after the window is closed again this often; the engine repeats its own calls much sooner.
+CLOSE_AGAIN_NS = 30 * NS
+# Within the grace, what is not known yet (a quote, the history) is looked for every second.
+LOOK_AGAIN_NS = NS
 POSITION_BRACKETS = "position brackets"  # in the venue's rejection when the account takes no native brackets
 SWITCH_ON = (
     "switch on Auto OCO Brackets in TopstepX settings (Position Brackets are on), then restart Plimsoll"
@@ -109,7 +107,8 @@ class OvernightRange:
         self.symbol = settings.symbol
         self._instrument = by_symbol(settings.symbol)
         self._calendar = calendar or TradingCalendar()
-        self._sessions_back = settings.daily_atr_bars + 1 if settings.zones else 1
+        daily = settings.zones or settings.use_daily_atr
+        self._sessions_back = settings.daily_atr_days + 1 if daily else 1
         self._night = Night(self._calendar, self._sessions_back + 1)
         self._day: Day | None = None
         self._seen_ns = 0
@@ -263,7 +262,7 @@ class OvernightRange:
             return None
         if self._day is None or self._day.trade_date != today:
             s, session = self.settings, self._calendar.session(today, self._instrument.hours)
-            self._day = day_of(today, s.range_start, s.entry_time, s.grace_minutes, s.window_end, session)
+            self._day = day_of(today, s.range_start, s.range_end, s.grace_minutes, s.window_end, session)
             self._plan = None
             if self._memory.date not in ("", today.isoformat()):
                 self._memory = Memory()
@@ -322,7 +321,7 @@ class OvernightRange:
             strategy=NAME,
             contract=self._contract,
             side=side,
-            size=self.settings.quantity,
+            size=self.settings.contracts,
             type=OrderType.STOP,
             ref=f"{group}-{side.name.lower()}",
             stop_ticks=stop_ticks,

@@ -26,7 +26,7 @@ NAME = "sma_cross"
 @dataclass(frozen=True, slots=True)
 class SmaCrossSettings:
     symbol: str = field(default="ES", metadata=about("ticker; the venue's active contract is traded"))
-    quantity: int = field(default=1, metadata=about("size of each entry", "contracts", 1, 150))
+    contracts: int = field(default=1, metadata=about("size of each entry", "contracts", 1, 150))
     fast: int = field(default=10, metadata=about("closes in the fast average", "bars", 1, 1_000))
     slow: int = field(default=30, metadata=about("closes in the slow average", "bars", 2, 1_000))
     stop_ticks: int = field(default=16, metadata=about("protective stop from the entry", "ticks", 4, 1_000))
@@ -120,4 +120,4 @@ class SmaCross:
         s = self.settings
         bracket = Bracket(s.stop_ticks, s.target_ticks)
         ref = f"{NAME}-{bar_ns // MINUTE_NS}"
-        return (Place(NAME, self._contract, side, s.quantity, OrderType.MARKET, ref, bracket=bracket),)
+        return (Place(NAME, self._contract, side, s.contracts, OrderType.MARKET, ref, bracket=bracket),)

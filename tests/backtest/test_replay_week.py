@@ -175,7 +175,7 @@ def test_what_happens_later_changes_nothing_before(
 
 
 def test_settings_reach_strategy_account_and_fill_model(recording: Path) -> None:
-    values = {"quantity": "2", "fee_round_turn": "2.5", "stop_slippage_ticks": "1", "start_balance": "60000"}
+    values = {"contracts": "2", "fee_round_turn": "2.5", "stop_slippage_ticks": "1", "start_balance": "60000"}
     week = replay(recording, "ES", "overnight_range", values).as_dict()
     assert all(order["size"] == 2 for order in week["orders"])
     assert week["fees"] == "25.00"
@@ -185,9 +185,9 @@ def test_settings_reach_strategy_account_and_fill_model(recording: Path) -> None
 
 
 def test_the_gate_is_not_bypassed(recording: Path) -> None:
-    week = replay(recording, "ES", "overnight_range", {"quantity": "3"}).as_dict()
+    week = replay(recording, "ES", "overnight_range", {"contracts": "3"}).as_dict()
     assert len(week["fills"]) > 0
-    refused = replay(recording, "ES", "overnight_range", {"quantity": "6"})
+    refused = replay(recording, "ES", "overnight_range", {"contracts": "6"})
     assert refused.as_dict()["orders"] == []
     assert "gate.account_contracts" in refused.as_table()
 
@@ -210,7 +210,7 @@ def test_breakeven_moves_the_stop_in_the_venue(recording: Path) -> None:
 
 
 def test_nothing_is_left_open_after_the_window(recording: Path) -> None:
-    far = {"stop_atr": "40", "target_atr": "45", "daily_loss_limit": "0", "maximum_loss_limit": "40000"}
+    far = {"stop_atr": "20", "target_atr": "45", "daily_loss_limit": "0", "maximum_loss_limit": "40000"}
     week = replay(recording, "ES", "overnight_range", far).as_dict()
     exits = [order for order in week["orders"] if order["role"] == "exit"]
     assert [order["created"][11:] for order in exits] == ["19:45:00Z"] * len(exits)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.intents import Cancel, Close, Modify, Place
 from app.domain.market import MINUTE_NS, Bar
-from app.domain.orders import OrderState, OrderType, Side
+from app.domain.orders import Bracket, OrderState, OrderType, Side
 from app.errors import IllegalTransition, Refused
 from app.strategies import build
 from app.strategies.overnight_plan import distance
@@ -537,9 +537,9 @@ def test_the_gap_filter_stays_out_when_the_last_close_is_unknown() -> None:
     assert (desk.all(Place), why(desk)) == ([], "the last session's close is not known")
 
 
-def zone_desk(sessions: int, high: int) -> Desk:
+def zone_desk(sessions: int, high: int, switch: str = "zones") -> Desk:
     """Sessions of 100 ticks (daily ATR 100, half 50): zones from 25 ticks beside the night's open, 6604."""
-    desk = Desk(strategy(zones="true", daily_atr_bars="3"), OPEN)
+    desk = Desk(strategy(**{switch: "true", "daily_atr_days": "3"}), OPEN)
     for back in range(sessions, 0, -1):
         day = date(2013, 10, 4) - timedelta(days=back - 1)
         desk.history([Bar(new_york(day, 12), 6604, 6654, 6554, 6604, 9)])
@@ -568,10 +568,16 @@ def test_a_zone_inside_the_range_leaves_the_targets_to_the_atr() -> None:
     assert (buy.bracket.target_ticks, sell.bracket.target_ticks) == (120, 120)
 
 
+def test_the_daily_atr_can_size_stop_and_target() -> None:
+    desk = zone_desk(4, 6608, "use_daily_atr")
+    assert [p.bracket for p in desk.all(Place)] == [Bracket(125, 200)] * 2
+    assert desk.strategy.facts()["atr"] == "25.00"
+
+
 def test_zones_without_enough_sessions_stay_out() -> None:
     desk = zone_desk(3, 6608)
     assert desk.all(Place) == []
-    assert why(desk) == "the zones need 3 whole sessions and the one before, 3 are known"
+    assert why(desk) == "the daily ATR needs 3 whole sessions and the one before, 3 are known"
 
 
 # -- time

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import time
 from fractions import Fraction
 
+import msgspec
 import pytest
 
+from app.config.settings import OvernightRange as FileSettings
 from app.errors import SettingsError
 from app.strategies import NAMES, build, settings_of
 from app.strategies.overnight_range import OvernightRangeSettings
@@ -19,16 +22,16 @@ def read(**values: object) -> OvernightRangeSettings:
 
 def test_the_defaults_are_the_rule() -> None:
     s = read()
-    assert (s.range_start, s.entry_time, s.window_end) == (time(18), time(9, 30), time(15, 45))
-    assert (s.min_bars, s.atr_bars, s.atr_minutes, s.quantity, s.entry_offset_ticks) == (10, 14, 5, 1, 1)
+    assert (s.range_start, s.range_end, s.window_end) == (time(18), time(9, 30), time(15, 45))
+    assert (s.minimum_bars, s.atr_bars, s.atr_minutes, s.contracts, s.entry_offset_ticks) == (10, 14, 5, 1, 1)
     assert (s.stop_atr, s.target_atr, s.min_stop_ticks) == (Fraction(5, 4), Fraction(2), 4)
     assert not s.zones
     assert not any((s.breakeven_points, s.range_min_points, s.range_max_points, s.gap_max_points))
 
 
 def test_text_and_toml_values_read_the_same() -> None:
-    typed = read(stop_atr=1.1, target_atr=3, zones=True, quantity=2, entry_time="08:30")
-    text = read(stop_atr="1.1", target_atr="3", zones="true", quantity="2", entry_time="08:30")
+    typed = read(stop_atr=1.1, target_atr=3, zones=True, contracts=2, range_end="08:30")
+    text = read(stop_atr="1.1", target_atr="3", zones="true", contracts="2", range_end="08:30")
     assert typed == text
     assert typed.stop_atr == Fraction(11, 10)
 
@@ -36,22 +39,22 @@ def test_text_and_toml_values_read_the_same() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"stop_at": "1"}, "strategy.overnight_range.stop_at; unknown; known are symbol, quantity"),
-        ({"quantity": 0}, "quantity; 0 is outside 1 to 150"),
-        ({"quantity": 151}, "quantity; 151 is outside 1 to 150"),
-        ({"quantity": "1.5"}, "quantity; '1.5' is not a whole number"),
-        ({"quantity": True}, "quantity; True is not a whole number"),
+        ({"stop_at": "1"}, "strategy.overnight_range.stop_at; unknown; known are symbol, contracts"),
+        ({"contracts": 0}, "contracts; 0 is outside 1 to 1000"),
+        ({"contracts": 1001}, "contracts; 1001 is outside 1 to 1000"),
+        ({"contracts": "1.5"}, "contracts; '1.5' is not a whole number"),
+        ({"contracts": True}, "contracts; True is not a whole number"),
         ({"min_stop_ticks": 3}, "min_stop_ticks; 3 is outside 4 to 1000"),
         ({"stop_atr": "nan"}, "stop_atr; 'nan' is not a decimal number"),
         ({"stop_atr": float("inf")}, "stop_atr; inf is not a decimal number"),
-        ({"stop_atr": "0.09"}, "stop_atr; 0.09 is outside 0.1 to 50"),
+        ({"stop_atr": "0.04"}, "stop_atr; 0.04 is outside 0.05 to 20"),
         ({"zones": "yes"}, "zones; 'yes' is neither true nor false"),
-        ({"entry_time": "9:30"}, "entry_time; '9:30' is not a New York time"),
-        ({"entry_time": "24:00"}, "entry_time; '24:00' is not a New York time"),
+        ({"range_end": "9:30"}, "range_end; '9:30' is not a New York time"),
+        ({"range_end": "24:00"}, "range_end; '24:00' is not a New York time"),
         ({"window_end": "16:01"}, "window_end; 16:01 is outside"),
-        ({"window_end": "09:30"}, "window_end; must be after entry_time"),
-        ({"range_start": "17:59"}, "range_start; must be 18:00 or later, or before entry_time"),
-        ({"zone_near": "1", "zone_far": "0.9"}, "zone_far; must not be nearer than zone_near"),
+        ({"window_end": "09:30"}, "window_end; must be after range_end"),
+        ({"range_start": "17:59"}, "range_start; must be 18:00 or later, or before range_end"),
+        ({"zone_inner": "1", "zone_outer": "0.9"}, "zone_outer; must not be nearer than zone_inner"),
         ({"symbol": "es"}, "symbol; 'es' is not a ticker"),
     ],
 )
@@ -89,3 +92,12 @@ def test_an_unknown_strategy_is_rejected_with_the_known_ones() -> None:
 )
 def test_values_are_written_as_they_are_typed(value: object, text: str) -> None:
     assert written(value) == text
+
+
+def test_the_settings_file_uses_the_same_words_and_defaults() -> None:
+    file = {f.name: getattr(FileSettings(), f.name) for f in msgspec.structs.fields(FileSettings)}
+    ours = {f.name: written(getattr(read(), f.name)) for f in fields(OvernightRangeSettings)}
+    ours.pop("min_stop_ticks")  # the venue's number, not the owner's
+    assert set(file) - {"enabled", "zone"} == set(ours)
+    for key, default in ours.items():
+        assert str(file[key]).lower() == default.lower(), key
