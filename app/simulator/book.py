@@ -198,11 +198,13 @@ class Book:
         self.events.append(Event(target, account_id, action, data))
 
     def _index(self, order: Order) -> None:
-        resting = self.resting.setdefault(order.contract, {})
         if order.working:
-            resting[order.id] = order
-        elif (resting.pop(order.id, None) is not None and not resting) or not resting:
-            del self.resting[order.contract]
+            self.resting.setdefault(order.contract, {})[order.id] = order
+            return
+        resting = self.resting.get(order.contract, {})
+        resting.pop(order.id, None)
+        if not resting:
+            self.resting.pop(order.contract, None)
 
 
 def _forget_oldest(account: Account) -> None:

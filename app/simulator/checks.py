@@ -66,6 +66,11 @@ def bad_size(request: Request) -> str:
     return "" if 0 < size <= SIZE_LIMIT else f"Invalid order size ({size})."
 
 
+def bad_type(request: Request) -> str:
+    kind = request.ticket.type
+    return "" if kind in PLACEABLE else f"Invalid order type ({type_words(kind)})."
+
+
 def bad_bracket(request: Request) -> str:
     ticket = request.ticket
     if ticket.stop_loss is None and ticket.take_profit is None:
@@ -139,7 +144,7 @@ def locked(request: Request) -> str:
 
 
 # What is judged before the market is asked, and what after; the order matters to no client.
-EARLY: tuple[Callable[[Request], str], ...] = (bad_size, locked, bad_bracket, bad_prices)
+EARLY: tuple[Callable[[Request], str], ...] = (bad_type, bad_size, locked, bad_bracket, bad_prices)
 
 
 # -- size against limits ---------------------------------------------------------------------------

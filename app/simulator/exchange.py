@@ -95,9 +95,7 @@ class Exchange:
         self.book.touch[contract] = tick
 
     def on_tick(self, contract: str, tick: Tick) -> None:
-        """Match the resting orders of `contract`, stops before limits, older before younger; then mark the
-        accounts.
-        """
+        """Match the resting orders of `contract`, stops before limits, older before younger; then mark."""
         self.book.touch[contract] = tick
         resting = self.book.resting.get(contract)
         if resting and not checks.is_closed(self.calendar, by_contract(contract), tick.utc_ns):
@@ -137,27 +135,19 @@ class Exchange:
             return Answer(PLACE_CONTRACT_NOT_FOUND, "Contract not found.")
         if ticket.tag is not None and ticket.tag in account.tags:
             return Answer(REJECTED, checks.TAG_IN_USE)
-        tick = self.book.touch.get(ticket.contract)
-        draft = self._draft(ticket, instrument, tick, now_ns)
-        refusal = (
-            self._judge(Request(ticket, draft, instrument, account, tick), now_ns)
-            if tick
-            else checks.UNAVAILABLE
-        )
-        if refusal:
+        draft = self._draft(ticket, instrument, now_ns)
+        if refusal := self._judge(ticket, draft, instrument, now_ns):
             self.book.add(draft, Status.REJECTED)
             return Answer(REJECTED, refusal, draft.id)
         self._enter(draft, ticket, now_ns)
         return Answer(0, None, draft.id)
 
-    def _judge(self, request: Request, now_ns: int) -> str:
-        if self._is_unavailable(request.draft.contract, request.instrument, now_ns):
+    def _judge(self, ticket: Ticket, draft: Order, instrument: Instrument, now_ns: int) -> str:
+        tick = self.book.touch.get(draft.contract)
+        if tick is None or self._is_unavailable(draft.contract, instrument, now_ns):
             return checks.UNAVAILABLE
-        early = (
-            request.ticket.type not in checks.PLACEABLE
-            and f"Invalid order type ({checks.type_words(request.ticket.type)})."
-        )
-        refusal = early or next((text for check in checks.EARLY if (text := check(request))), "")
+        request = Request(ticket, draft, instrument, self.accounts[draft.account_id], tick)
+        refusal = next((text for check in checks.EARLY if (text := check(request))), "")
         if not refusal and checks.past_entries(self.calendar, request, now_ns):
             return checks.UNAVAILABLE
         return refusal or checks.too_large(self.book, request, self.rules.caps)
@@ -166,27 +156,27 @@ class Exchange:
         closed = checks.is_closed(self.calendar, instrument, now_ns)
         return closed or not is_active(contract, self.calendar.trade_date(now_ns))
 
-    def _draft(self, ticket: Ticket, instrument: Instrument, tick: Tick | None, now_ns: int) -> Order:
+    def _draft(self, ticket: Ticket, instrument: Instrument, now_ns: int) -> Order:
         """The order in ticks. Joins become limits at the touch, a trail a distance from the last trade."""
         kind = Type(ticket.type) if ticket.type in set(Type) else Type.UNKNOWN
-        stamp = self.book.stamp(now_ns)
-        draft = Order(
-            self.book.ids.take("order"), ticket.account_id, ticket.contract, ticket.side, ticket.size, kind,
-            stamp, tag=ticket.tag,
-        )  # fmt: skip
+        draft = self._new_order(ticket.account_id, ticket.contract, ticket.side, ticket.size, kind, now_ns)
+        draft.tag, tick = ticket.tag, self.book.touch.get(ticket.contract)
         if kind is Type.LIMIT:
             draft.limit_ticks = to_ticks(instrument, ticket.limit_price)
         elif kind is Type.STOP:
             draft.stop_ticks = to_ticks(instrument, ticket.stop_price)
         elif kind in (Type.JOIN_BID, Type.JOIN_ASK) and tick is not None:
-            draft.limit_ticks = tick.bid if kind is Type.JOIN_BID else tick.ask
+            draft.type, draft.limit_ticks = Type.LIMIT, tick.bid if kind is Type.JOIN_BID else tick.ask
         elif kind is Type.TRAILING_STOP and tick is not None:
-            self._set_trail(draft, to_ticks(instrument, ticket.trail_price), tick)
+            draft.stop_ticks = to_ticks(instrument, ticket.trail_price)
+            draft.trail_ticks = None if draft.stop_ticks is None else draft.stop_ticks - tick.price
         return draft
 
-    def _set_trail(self, order: Order, level: int | None, tick: Tick) -> None:
-        if level is not None:
-            order.stop_ticks, order.trail_ticks = level, level - tick.price
+    def _new_order(
+        self, account_id: int, contract: str, side: int, size: int, kind: Type, now_ns: int
+    ) -> Order:
+        number, stamp = self.book.ids.take("order"), self.book.stamp(now_ns)
+        return Order(number, account_id, contract, side, size, kind, stamp)
 
     def _enter(self, order: Order, ticket: Ticket, now_ns: int) -> None:
         price = self.matching.on_arrival(order, self.book.touch[order.contract])
@@ -247,15 +237,7 @@ class Exchange:
 
     def _close(self, account: Account, contract: str, size: int, now_ns: int) -> None:
         side = -1 if account.net(contract) > 0 else 1
-        order = Order(
-            self.book.ids.take("order"),
-            account.id,
-            contract,
-            side,
-            size,
-            Type.MARKET,
-            self.book.stamp(now_ns),
-        )
+        order = self._new_order(account.id, contract, side, size, Type.MARKET, now_ns)
         self.book.add(order, Status.PENDING)
         price = self.matching.on_arrival(order, self.book.touch[contract])
         assert price is not None  # a market order always meets the touch
@@ -270,9 +252,7 @@ class Exchange:
     # -- the venue's own rules ---------------------------------------------------------------------
 
     def supervise(self, now_ns: int) -> None:
-        """What the calendar demands by `now_ns`: flatten, expire. Cheap when there is nothing to do; safe
-        to repeat.
-        """
+        """What the calendar demands by `now_ns`: flatten, expire. Safe to repeat."""
         for account in self.accounts.values():
             for contract in list(account.positions):
                 if self._past(contract, now_ns, FLATTEN_LEAD_NS):

@@ -22,7 +22,7 @@ from app.simulator.marketdata import Board, trade_print
 from app.simulator.rows import Row
 from app.simulator.simtime import SimTime
 
-TICKS_PER_TURN = 2_000  # ticks handled before the loop gets a turn: some 20 ms
+TICKS_PER_TURN = 2_000  # instants with ticks handled before the loop gets a turn: some 20 ms
 PRINTS_KEPT = (
     500  # trades of one contract told in one batch; at high rates the oldest of a batch are left out
 )
@@ -76,27 +76,22 @@ class World:
     # -- time --------------------------------------------------------------------------------------
 
     def advance(self, budget: int = TICKS_PER_TURN) -> bool:
-        """Work up to the present, at most `budget` ticks; False = there is more. Tells what happened."""
+        """Work up to the present, at most `budget` instants; False = there is more. Tells what happened."""
         target, spent = self.time.utc_ns(), 0
-        while (due := self._next_due()) is not None and due <= target and spent < budget:
+        while (due := self.next_due()) is not None and due <= target and spent < budget:
             self._step(due)
             spent += 1
         finished = due is None or due > target
-        self.now_ns = max(self.now_ns, target if finished else due - 1 if due is not None else target)
+        if finished:
+            self.now_ns = max(self.now_ns, target)
         self.flush()
         return finished
 
     def next_due(self) -> int | None:
-        """The next instant at which something happens by itself."""
-        return self._next_due()
-
-    def _next_due(self) -> int | None:
-        ticks = [watched.next.utc_ns for watched in self._watched.values() if watched.next is not None]
-        return (
-            min((*ticks, self._boundary), default=None)
-            if self._boundary is not None
-            else min(ticks, default=None)
-        )
+        """The next instant at which something happens by itself; None at the end of the calendar."""
+        ticks = (watched.next.utc_ns for watched in self._watched.values() if watched.next is not None)
+        boundary = () if self._boundary is None else (self._boundary,)
+        return min((*ticks, *boundary), default=None)
 
     def _step(self, due: int) -> None:
         self.now_ns = max(self.now_ns, due)
@@ -206,7 +201,7 @@ class World:
         if events:
             self.sink.user_events(events)
             self._prune()
-        for watched in self._watched.values():
+        for watched in tuple(self._watched.values()):  # a client dropped on the way may end some
             if watched.moved:
                 self._tell_market(watched, self._interest.get(watched.contract, {}))
 

@@ -13,7 +13,7 @@ from pysignalr.client import SignalRClient
 from app.clock import NS
 from app.simulator import hubs
 from app.simulator.faults import NoFaults, Outgoing
-from tests.simulator.conftest import ACCOUNT, ES, PATIENCE_S, Bench, Hub
+from tests.simulator.conftest import ACCOUNT, ES, MES, PATIENCE_S, Bench, Hub
 
 
 @pytest.mark.parametrize("hub", ["user", "market"])
@@ -256,6 +256,26 @@ async def test_merges_quotes_for_a_slow_client_and_drops_it_beyond_the_limit(
     wire.gate.set()
     await writing
     assert connection not in bench.simulator.hubs.connections
+
+
+async def test_a_client_dropped_while_it_is_told_stops_nobody_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = bench.simulator.tokens.check(bench.token, bench.clock.wall_ns())
+    assert session is not None
+    slow = bench.simulator.hubs.join("market", session, SlowWire())
+    for contract in (ES, MES):
+        slow.receive('{"protocol":"json","version":1}\x1e' if not slow._shaken else "")
+        slow.receive(f'{{"type":1,"target":"SubscribeContractTrades","arguments":["{contract}"]}}\x1e')
+    monkeypatch.setattr(hubs, "OUTBOX_LIMIT", 5)
+    hub = await bench.hub("market")
+    await hub.call("SubscribeContractTrades", ES)
+    for _ in range(20):
+        bench.clock.advance(NS // 10)
+        await hub.call("SubscribeContractTrades", ES)
+    assert hub.events("GatewayTrade")
+    assert slow.closed
+    assert set(bench.simulator.world._watched) == {ES}
 
 
 async def test_every_event_passes_the_fault_seam(bench: Bench) -> None:

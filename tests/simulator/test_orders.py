@@ -219,8 +219,8 @@ async def test_joins_become_limits_at_the_touch(bench: Bench) -> None:
     await bench.place(type=6)
     await bench.place(type=7, side=1)
     touch = bench.simulator.exchange.book.touch[ES]
-    limits = [order["limitPrice"] for order in await bench.orders()]
-    assert limits == [touch.bid / 4, touch.ask / 4]
+    limits = [(order["type"], order["limitPrice"]) for order in await bench.orders()]
+    assert limits == [(1, touch.bid / 4), (1, touch.ask / 4)]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,6 @@ async def test_venue_flattens_before_1510_chicago_and_expires_orders(bench_at: M
 
 async def test_resting_orders_expire_with_the_session(bench_at: Make) -> None:
     bench = await bench_at("16:09")
-    bench.simulator.exchange.place  # noqa: B018
     await bench.post("/api/Account/search", onlyActiveAccounts=True)
     assert (await bench.place(type=1, limitPrice=5000))["errorMessage"] == UNAVAILABLE
     bench = await bench_at("16:07")
@@ -320,3 +319,42 @@ async def test_latches_two_pairs_of_legs_for_two_entries(bench: Bench) -> None:
     assert [(leg["customTag"], leg["size"], leg["status"]) for leg in legs] == [
         ("a-SL", 1, 1), ("a-TP", 1, 1), ("b-SL", 1, 1), ("b-TP", 1, 1),
     ]  # fmt: skip
+
+
+CORN = "CON.F.US.ZCE.Z26"
+
+
+@pytest.mark.parametrize(("contract", "before", "after"), [(CORN, "14:04", "14:06"), (ES, "16:04", "16:10")])
+async def test_each_product_is_flat_before_its_own_close(
+    bench_at: Make, contract: str, before: str, after: str
+) -> None:
+    bench = await bench_at("14:00" if contract == CORN else "16:00")
+    bench.clock.advance_to(new_york(date(2026, 11, 18), before) - 120 * NS)
+    assert (await bench.place(contractId=contract))["success"]
+    bench.clock.advance_to(new_york(date(2026, 11, 18), before))
+    assert len(await bench.positions()) == 1
+    bench.clock.advance_to(new_york(date(2026, 11, 18), after))
+    assert await bench.positions() == []
+
+
+async def test_an_early_close_ends_the_day_before_noon_chicago(bench_at: Make) -> None:
+    day = date(2026, 11, 27)
+    bench = await bench_at("12:42", day=day)
+    assert (await bench.place())["success"]
+    bench.clock.advance_to(new_york(day, "12:45"))
+    assert await bench.positions() == []
+    assert (await bench.place())["errorMessage"] == UNAVAILABLE
+
+
+async def test_a_contract_that_rolls_overnight_stops_trading(bench_at: Make) -> None:
+    """Equity products roll on the Monday of their expiry week."""
+    bench = await bench_at("16:58", day=date(2026, 9, 11))
+    hub = await bench.hub("market")
+    old, new = "CON.F.US.EP.U26", "CON.F.US.EP.Z26"
+    for contract in (old, new):
+        await hub.call("SubscribeContractQuotes", contract)
+    bench.simulator.time.change(utc_ns=new_york(date(2026, 9, 13), "18:01"))
+    bench.clock.advance(NS)
+    assert (await bench.place(contractId=old))["errorMessage"] == UNAVAILABLE
+    assert (await bench.place(contractId=new))["success"]
+    assert set(bench.simulator.world._watched) == {new}
