@@ -1,7 +1,7 @@
 """Builds the service from its settings, starts it in order, stops it in reverse. Nobody receives it whole.
 
 Start: settings' own rules, compiled modules, instance lock and journal, market time, venue (login, account,
-contracts), engine, page, command port, switch. The engine is synchronous; the venue and the page own the
+contracts), engine, switch, page, command port. The engine is synchronous; the venue and the page own the
 tasks. The root holds the venue's link, the journal and the engine's timers: when one of them breaks, the
 process ends and systemd starts it anew, halted until it has compared its books. Side jobs run under a
 restarting supervisor.
@@ -74,9 +74,9 @@ async def serve(
 ) -> None:
     """Run the service until SIGTERM, SIGINT or `stop`. Raises the first fatal cause, everything closed."""
     stop = stop or asyncio.Event()
-    _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         service, jobs = await _start(settings, stack)
+        _stop_on_signals(stop)  # until here a signal simply ends the process: nothing was sent yet
         broken = _watch_loop()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(service.venue.run(), name="venue")]
@@ -106,18 +106,17 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     await venue.start()
     stack.push_async_callback(venue.stop)
     engine, panel = await _engine(settings, clock, calendar, strategies, store, venue)
-    commands = Commands(engine)
-    port = CommandPort(settings.data_dir, commands, store.reader)
-    web_settings = settings.web
-    page = (web_settings.host, web_settings.port, web_settings.allowed_hosts)
-    web = Web(clock, commands, engine.snapshot, passwords, *page)
-    stack.push_async_callback(web.stop)
-    await web.start()
-    stack.push_async_callback(port.stop)
-    await port.start()
     stack.callback(engine.stop)
     engine.begin(venue.contracts)
     panel.connect(engine)
+    commands = Commands(engine)
+    page = (settings.web.host, settings.web.port, settings.web.allowed_hosts)
+    web = Web(clock, commands, engine.snapshot, passwords, *page)
+    stack.push_async_callback(web.stop)
+    await web.start()
+    port = CommandPort(settings.data_dir, commands, store.reader)
+    stack.push_async_callback(port.stop)
+    await port.start()
     return Service(clock, store, venue, engine, commands, web), jobs
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -33,6 +34,7 @@ class Live:
         self._history: dict[str, deque[float]] = {}
         self._parts, self._rendered_ns = Parts(), 0
         self._timer: Timer | None = None
+        self._over = asyncio.Event()
         self.streams = 0
 
     def start(self) -> None:
@@ -40,7 +42,8 @@ class Live:
         self._sample()
 
     def stop(self) -> None:
-        """Idempotent."""
+        """End every stream. Idempotent."""
+        self._over.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -57,14 +60,20 @@ class Live:
         self.streams += 1
         try:
             sent = Parts()
-            while wanted():
+            while wanted() and not self._over.is_set():
                 parts = self.parts()
                 event = _event(parts.changed(sent))
                 sent = parts
                 yield event
-                await asyncio.sleep(self.pause_ns(len(event)) / NS)
+                await self._pause(self.pause_ns(len(event)))
         finally:
             self.streams -= 1
+
+    async def _pause(self, pause_ns: int) -> None:
+        """`pause_ns`, or less when the service ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_ns / NS):
+                await self._over.wait()
 
     @staticmethod
     def pause_ns(size: int) -> int:

@@ -16,12 +16,12 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from app.clock import NS, Clock
 from app.engine.commands import Commands
 from app.engine.snapshot import Snapshot
-from app.errors import LoginRefused, PlimsollError, RateLimited, Refused, SettingsError, clean
+from app.errors import Later, LoginRefused, PlimsollError, RateLimited, Refused, SettingsError, clean
 from app.web import guard, page
 from app.web.assets import assets, template
 from app.web.doors import Doors
@@ -31,6 +31,7 @@ from app.web.login import ABSOLUTE_NS, Login, PasswordFile
 
 BODY_LIMIT = 64 * 1024  # bytes of a request's body; the largest we know is a password
 BODY_SECONDS = 10  # to send it
+BODIES_MAX = 16  # read at a time: slow ones must not take the places of those who want to stop entries
 WRITE_SECONDS = 20  # for a stream's reader to take one event; then it is gone
 LINE_LIMIT = 4096  # bytes of the request line, and of one header
 HEADERS_LIMIT = 64  # header lines
@@ -67,7 +68,7 @@ class Web:
         self._names = {"localhost", own_name, *(host.lower() for host in allowed_hosts)}
         self._login = Login(clock, passwords)
         self._live = Live(clock, snapshot)
-        self._ending = False
+        self._bodies = 0
         self._http: web.Server | None = None
         self._doors: Doors | None = None
         self._listener: asyncio.Server | None = None
@@ -88,8 +89,12 @@ class Web:
             "/api/login": Route(self._log_in, "nobody"),
             "/api/logout": Route(self._log_out, "owner"),
         }
-        reads = {(method, path): route for path, route in gets.items() for method in ("GET", "HEAD")}
-        return reads | {("POST", path): route for path, route in posts.items()}
+        heads = {("HEAD", path): route for path, route in gets.items() if path != "/api/live"}
+        return (
+            heads
+            | {("GET", path): route for path, route in gets.items()}
+            | {("POST", path): route for path, route in posts.items()}
+        )
 
     @property
     def address(self) -> str:
@@ -103,7 +108,6 @@ class Web:
         loop = asyncio.get_running_loop()
         self._http = web.Server(
             self._answer,
-            handler_cancellation=True,
             access_log=None,
             keepalive_timeout=60.0,
             max_line_size=LINE_LIMIT,
@@ -122,7 +126,6 @@ class Web:
 
     async def stop(self) -> None:
         """End every stream and connection. Idempotent."""
-        self._ending = True
         self._live.stop()
         listener, self._listener = self._listener, None
         if listener is not None:
@@ -140,8 +143,6 @@ class Web:
         self._doors.serving(transport)
         try:
             response = await self._guarded(request)
-        except asyncio.CancelledError:
-            raise
         except PlimsollError as error:
             response = _failure(error)
         except (web.HTTPException, ConnectionError, TimeoutError) as error:
@@ -225,7 +226,7 @@ class Web:
         response = web.StreamResponse(headers={**guard.HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         allowed = self._open_to_read if not self._login.required() else lambda: self._logged_in(request)
-        events = self._live.changes(lambda: not self._ending and allowed())
+        events = self._live.changes(allowed)
         try:
             async for event in events:
                 async with asyncio.timeout(WRITE_SECONDS):
@@ -250,12 +251,12 @@ class Web:
         return await self._command(request, "flatten")
 
     async def _command(self, request: web.BaseRequest, command: str) -> web.StreamResponse:
-        why = (await _body(request)).get("why", "")
+        why = (await self._body(request)).get("why", "")
         by = f"owner {self._source(request)}"
         return _json(200, self._commands.execute("page", command, by, clean(why) or "from the page"))
 
     async def _log_in(self, request: web.BaseRequest) -> web.StreamResponse:
-        password, source = (await _body(request)).get("password"), self._source(request)
+        password, source = (await self._body(request)).get("password"), self._source(request)
         try:
             token = await self._login.enter(password, source)
         except (LoginRefused, RateLimited) as error:
@@ -271,6 +272,15 @@ class Web:
         response = _json(200, {"done": "logout"})
         self._set_cookie(response, "", 0)
         return response
+
+    async def _body(self, request: web.BaseRequest) -> dict[str, Any]:
+        if self._bodies >= BODIES_MAX:
+            raise Later("page", "too many changes at a time")
+        self._bodies += 1
+        try:
+            return _object(await _read(request.content))
+        finally:
+            self._bodies -= 1
 
     @staticmethod
     def _set_cookie(response: web.Response, token: str, seconds: int) -> None:
@@ -307,16 +317,21 @@ def _cannot_listen(error: OSError, host: str, port: int) -> Refused:
     return SettingsError("web.host", f"cannot listen on {host}: {error.strerror}")
 
 
-async def _body(request: web.BaseRequest) -> dict[str, Any]:
-    """The JSON object of a change, {} for an empty body. Raises Refused for anything else."""
+async def _read(content: StreamReader) -> bytes:
+    """The whole body. Raises Refused when it is too large, TimeoutError when it is too slow."""
+    data = bytearray()
     async with asyncio.timeout(BODY_SECONDS):
-        data = bytearray()
-        async for chunk in request.content.iter_any():
+        async for chunk in content.iter_any():
             data += chunk
             if len(data) > BODY_LIMIT:
                 raise Refused("body.size", f"over {BODY_LIMIT}", f"{BODY_LIMIT} bytes")
+    return bytes(data)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """The JSON object of a change, {} for an empty body. Raises Refused for anything else."""
     try:
-        value = msgspec.json.decode(bytes(data)) if data else {}
+        value = msgspec.json.decode(data) if data else {}
     except msgspec.DecodeError:
         value = None
     if not isinstance(value, dict):
