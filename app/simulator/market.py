@@ -8,7 +8,8 @@ chain says. Each (seed, family, date) has its own random stream, so a session is
 and history before the simulated start agrees with what follows.
 
 Normal and exponential variates are table look-ups on random bytes: 256 quantiles each, which is as fine as
-a tick needs and ten times as fast as drawing them one by one.
+a tick needs and ten times as fast as drawing them one by one. Sums of floats are exact (`fsum`): Pythons 3.11
+and 3.13 add lists differently.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate, chain, islice
-from math import log, sqrt
+from math import fsum, log, sqrt
 from statistics import NormalDist
 
 from app.domain.calendar import CHICAGO, Session, TradingCalendar
@@ -156,7 +157,7 @@ class Market:
         profile = _profile(family.group, session)
         news = family.group if family.shared >= NEWS_SHARED else name
         rng = self._stream("jumps", news, session.trade_date)
-        unit = day.daily / sqrt(sum(w * w for w in profile) * MINUTE)
+        unit = day.daily / sqrt(fsum(w * w for w in profile) * MINUTE)
         steps, variances = _clustered(normals, profile, unit, rng)
         return _bridged(steps, variances, day)
 
@@ -182,7 +183,7 @@ class Market:
         rng = self._stream("volume", instrument.symbol, session.trade_date)
         sizes, chances = rng.randbytes(count), rng.randbytes(count)
         profile = [w**1.6 for w in _profile(FAMILIES[instrument.family].group, session)]
-        unit = DAY_VOLUME.get(instrument.symbol, QUIET_VOLUME) / (sum(profile) * MINUTE)
+        unit = DAY_VOLUME.get(instrument.symbol, QUIET_VOLUME) / (fsum(profile) * MINUTE)
         volumes: array[int] = array("i")
         for index, share in enumerate(profile):
             cut = slice(index * MINUTE, (index + 1) * MINUTE)
@@ -230,7 +231,7 @@ def _clustered(
             minute[rng.randrange(MINUTE)] += (
                 rng.choice((-1, 1)) * rng.uniform(*JUMP_SIZE) * sigma * sqrt(MINUTE)
             )
-        surprise = (sum(minute) / (unit * share)) ** 2 / MINUTE
+        surprise = (fsum(minute) / (unit * share)) ** 2 / MINUTE
         heat = min(1 - react - memory + react * surprise + memory * heat, VARIANCE_CAP)
         steps.append(minute)
         variances.append(sigma * sigma)
@@ -239,8 +240,8 @@ def _clustered(
 
 def _bridged(steps: list[list[float]], variances: list[float], day: _Day) -> array[float]:
     """Prices from `day.open` to `day.close`: what the steps miss is spread in proportion to variance."""
-    missing = day.close / day.open - 1 - sum(map(sum, steps))
-    unit = missing / (sum(variances) * MINUTE)
+    missing = day.close / day.open - 1 - fsum(map(fsum, steps))
+    unit = missing / (fsum(variances) * MINUTE)
     drifts = (variance * unit for variance in variances)
     moves = chain.from_iterable(
         [z + drift for z in minute] for minute, drift in zip(steps, drifts, strict=True)
