@@ -141,9 +141,11 @@ async def until_async(condition: Callable[[], Awaitable[bool]], what: str, withi
 
 @asynccontextmanager
 async def simulator(
-    home: Path, *options: str, script: Sequence[str] = ("-m", "app", "simulate")
+    home: Path, *options: str, script: Sequence[str] = ("-m", "app", "simulate"), pinned: bool = False
 ) -> AsyncIterator[str]:
-    """`plimsoll simulate` on a free port; yields its URL. `script` takes its place for a special one."""
+    """`plimsoll simulate` on a free port; yields its URL. `script` takes its place for a special one,
+    `pinned` gives it a core of its own.
+    """
     log = home / f"simulator-{os.getpid()}.log"
     log.write_bytes(b"")
     child = await spawn(log, sys.executable, *script, "--port", "0", "--json", *options)
@@ -152,6 +154,8 @@ async def simulator(
         first = next((line for line in log.read_text().splitlines() if line.startswith("{")), "")
         if not first:
             raise RuntimeError(f"the simulator did not start:\n{child.said()}")
+        if pinned:
+            apart(child.pid)
         yield str(json.loads(first)["url"])
     finally:
         await child.stop()
@@ -193,7 +197,7 @@ async def service(
 
 
 async def ask(data_dir: Path, command: str, why: str = "") -> dict[str, Any]:
-    """The service's answer on its command socket. Raises OSError while nobody listens, RuntimeError for a no."""
+    """The service's answer on its command socket. Raises OSError (nobody listens), RuntimeError (a no)."""
     async with asyncio.timeout(ANSWER_S):
         reader, writer = await asyncio.open_unix_connection(data_dir / "plimsoll.sock", limit=8 * 2**20)
         try:
@@ -225,6 +229,16 @@ async def synced(data_dir: Path, within_s: float = START_S) -> dict[str, Any]:
 
     await until_async(agrees, "books compared with the venue", within_s)
     return seen
+
+
+def apart(pid: int) -> None:
+    """Keep `pid` on the last core and this process on the others. On one core a write to the peer's socket wakes
+    the peer, which then runs *inside* the time measured; on a desk the venue is another machine.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, cores[-1:])
+        os.sched_setaffinity(0, cores[:-1])
 
 
 def cpu_ns(pid: int) -> int:

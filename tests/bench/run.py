@@ -1,4 +1,4 @@
-"""`./build.sh bench [JOB...] [--json FILE] [--compare FILE]`: measure, side by side, and say what was promised.
+"""`./build.sh bench [JOB...] [--json FILE] [--compare FILE]`: measure side by side, say what was promised.
 
 A job is a module of this folder with `measure() -> list of rows` (see `figures`); it runs in a process of its
 own, so that no job inherits another's imports, heap or warm caches. Nothing here judges: a missed goal is
@@ -30,7 +30,9 @@ JOBS = (
     "store_rows",
     "replay_week",
 )
-JOB_SECONDS = 900  # the longest job takes some two minutes on a quiet machine; the board is several times slower
+JOB_SECONDS = (
+    900  # the longest job takes some two minutes on a quiet machine; the board is several times slower
+)
 ROWS_MARK = "rows: "
 
 
@@ -68,7 +70,9 @@ def _run(job: str) -> list[Row]:
     """The rows of one job, or one row that says why there are none."""
     print(f"{job} ...", flush=True)
     command = [sys.executable, __file__, "--inside", job]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, timeout=JOB_SECONDS)
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, timeout=JOB_SECONDS
+    )
     for line in done.stdout.splitlines():
         if line.startswith(ROWS_MARK):
             rows: list[Row] = json.loads(line.removeprefix(ROWS_MARK))

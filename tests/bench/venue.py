@@ -1,0 +1,69 @@
+"""The simulator for a measurement: no request budget of its own, TLS if wanted, some replies slow.
+
+`python -m tests.bench.venue --port 0 --json [--tls CERTIFICATE KEY] [--slow MS] [any simulate option]`. The
+client keeps the venue's budget on its side; what the simulator would refuse beyond it is not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiohttp import web
+
+from app.clock import MS
+from app.simulator import main as simulate
+from app.simulator.faults import NoFaults, Outgoing, Reply
+from app.simulator.limits import RateLimits
+
+SLOW_PATH = "/api/contract/searchbyid"  # asked for by nothing but the measurement
+
+
+class SlowReads(NoFaults):
+    """One endpoint answers late; everything else as it is."""
+
+    def __init__(self, delay_ns: int) -> None:
+        self._delay_ns = delay_ns
+
+    def reply(self, path: str, reply: Reply) -> Reply:
+        return replace(reply, delay_ns=self._delay_ns) if path == SLOW_PATH else reply
+
+    def event(self, hub: str, event: Outgoing) -> Sequence[Outgoing]:
+        return (event,)
+
+
+def _unlimited(self: RateLimits, *_: object) -> bool:
+    return True
+
+
+async def _serve(options: simulate.SimulatorOptions, slow_ms: int, tls: ssl.SSLContext | None) -> None:
+    simulator = simulate.Simulator(options, faults=SlowReads(slow_ms * MS))
+    simulate.warm_up(simulator.world.feed, simulator.world.now_ns)
+    runner = web.AppRunner(simulator.server.application(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, simulate.HOST, 0, ssl_context=tls).start()
+    simulator.pump.turn()
+    scheme = "https" if tls else "http"
+    print(f'{{"ready": true, "url": "{scheme}://{simulate.HOST}:{runner.addresses[0][1]}"}}', flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    simulate.add_arguments(parser)
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    parser.add_argument("--slow", type=int, default=0, metavar="MS")
+    arguments = parser.parse_args()
+    tls = None
+    if arguments.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*arguments.tls)
+    RateLimits.admit = _unlimited  # type: ignore[method-assign]
+    asyncio.run(_serve(simulate.options_from(arguments), arguments.slow, tls))
+
+
+if __name__ == "__main__":
+    main()
