@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from app.clock import Clock
+from app.config import Secret, read_secret
 from app.config import TopstepX as Settings
-from app.config import read_secret
 from app.domain.events import Outcome, Reply
 from app.domain.events import Request as Asked
 from app.domain.orders import Order
@@ -75,11 +74,13 @@ class TopstepX:
     # -- life --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Log in, find the account and the contracts. Raises SettingsError, LoginRefused, Refused,
-        Unreachable, Theirs.
+        """Log in, find the account and the contracts.
+
+        Raises SettingsError, LoginRefused, Refused, Unreachable, Theirs, having closed what it opened.
         """
         key = read_secret("topstepx.api_key_file", self._settings.api_key_file)
-        self._build(key)
+        address = _address(self._settings.rest_url)
+        self._build(key, address)
         try:
             await self._rest.tokens.login()
             await self._find_account()
@@ -89,12 +90,11 @@ class TopstepX:
             raise
         self._events.want(self.contracts.values())
 
-    def _build(self, key: Any) -> None:
+    def _build(self, key: Secret, address: Address) -> None:
         settings, clock, times = self._settings, self._clock, self._times
         self._session = open_session(settings.pool_limit, times)
         caller = Caller(settings.rest_url, self._session)
         self._rest = Rest(caller, self._limiter, clock, times, settings.user_name, key, self._tell)
-        address = _address(settings.rest_url)
         heads = Heads(address.authority, self._rest.tokens)
         self._desk = Desk(clock, times, self._rest.tokens, self._limiter, heads, self._listener)
         self._pool = Pool(address, clock, times)
@@ -171,9 +171,7 @@ class TopstepX:
     def cancel(self, order: Order) -> None:
         body = requests.order_body(self.account_id, order.venue_id)
         if order.account_id != self.account_id or not order.venue_id:
-            self._not_asked(
-                Reply(Asked.CANCEL, order.tag, Outcome.WITHDRAWN, reason="the venue has no id of it for us")
-            )
+            self._not_asked(Asked.CANCEL, order.tag, "the venue has given no id of it")
         else:
             self._kill(Endpoint.CANCEL, body, Asked.CANCEL, order.tag)
 
@@ -186,12 +184,13 @@ class TopstepX:
         if key in self._killing:
             return
         if wait := self._limiter.take(self._clock.mono_ns(), Lane.KILL):
-            self._not_asked(Reply(asked, ref, Outcome.WITHDRAWN, reason=_spent(wait)))
+            self._not_asked(asked, ref, _spent(wait))
             return
         self._killing.add(key)
         self._pool.post(KillWrite(self._desk, endpoint, body, asked, ref, lambda: self._killing.discard(key)))
 
-    def _not_asked(self, reply: Reply) -> None:
+    def _not_asked(self, asked: Asked, ref: str, reason: str) -> None:
+        reply = Reply(asked, ref, Outcome.WITHDRAWN, reason=reason)
         asyncio.get_running_loop().call_soon(self._listener().on_reply, reply)
 
     def read(self, since_ns: int) -> None:
@@ -220,9 +219,7 @@ class TopstepX:
                 log.warning("active contracts not read: %s", error)
 
     def _rolled(self, contracts: dict[str, str]) -> None:
-        """Say what changed and subscribe the new contracts too; the old ones stay, a position may be left in
-        them.
-        """
+        """Say what changed and follow the new contracts too."""
         changed = {symbol: new for symbol, new in contracts.items() if new != self.contracts.get(symbol)}
         for symbol, new in changed.items():
             text = f"{symbol} rolled from {self.contracts.get(symbol)} to {new}; restart to trade it"

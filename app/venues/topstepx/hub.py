@@ -22,7 +22,7 @@ from msgspec import Raw
 from yarl import URL
 
 from app.clock import NS, Clock
-from app.errors import PlimsollError, Theirs, Unreachable, clean
+from app.errors import Later, Refused, Theirs, Unreachable, clean
 from app.venues.topstepx.codec import signalr
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.pacing import Backoff, Bell, pause
@@ -32,9 +32,7 @@ from app.venues.topstepx.tokens import Tokens
 log = logging.getLogger(__name__)
 
 BATCH = 500  # records handled before the loop gets a turn; the desk's bound for one callback
-MAX_FRAME = (
-    signalr.MAX_RECORD
-)  # bytes; the library's own limit must not be the smaller one (a peer met close 1009)
+MAX_FRAME = signalr.MAX_RECORD  # bytes; the library's own limit is smaller, and a peer met close 1009
 MAX_ASKED = 128  # calls waiting to be sent; two a contract, far fewer contracts
 MAX_NEGOTIATION = 64 * 1024  # bytes of a negotiation's answer, usually under 1 KiB
 
@@ -61,7 +59,6 @@ class HubConnection:
         self._socket: Socket | None = None
         self._bell = Bell(hub.clock)
         self._problem = ""
-        self._ended = False
         self._awaited: set[str] = set()
         self._outbox: deque[bytes] = deque(maxlen=MAX_ASKED)
         self._calls = 0
@@ -89,7 +86,7 @@ class HubConnection:
             self._handle_all(records, self._clock.mono_ns())
             await self._subscribe(self._hub.handlers.subscriptions())
             await self._read()
-        except PlimsollError as error:
+        except (Later, Theirs, Refused) as error:
             return self._problem or str(error)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return self._problem or type(error).__name__  # their texts may hold the URL, and that the token
@@ -104,7 +101,6 @@ class HubConnection:
         return self._clock.mono_ns() - self._opened_ns
 
     async def _close(self) -> None:
-        self._ended = True
         if self._socket is not None:
             await self._socket.close()
 
@@ -144,7 +140,7 @@ class HubConnection:
                 self._turned_away(response.status, generation)
             return signalr.connection_key(await response.content.read(MAX_NEGOTIATION))
 
-    def _turned_away(self, status: int, generation: int) -> None:
+    def _turned_away(self, status: int, generation: int) -> NoReturn:
         if status in (401, 403):
             self._hub.tokens.died(generation)
         raise Unreachable(self._hub.name, f"HTTP {status}")
@@ -195,9 +191,7 @@ class HubConnection:
             await self._yield_sometimes(len(records))
 
     async def _yield_sometimes(self, count: int) -> None:
-        """Frames that lie ready are received without a turn of the loop, so their records are counted
-        together.
-        """
+        """Frames that lie ready are received without a turn of the loop: their records count together."""
         self._handled += count
         if self._handled >= BATCH:
             self._handled = 0
@@ -227,10 +221,7 @@ class HubConnection:
     # -- keeping -----------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Ping, send what was asked for, and give the connection up when it is silent, too old, never came
-        up,
-        or was told to end.
-        """
+        """Ping, send what was asked for, and give the connection up when there is a reason to."""
         while not self._problem:
             await self._bell.wait(self._times.hub_tick_ns)
             self._problem = self._problem or self._fault()
@@ -303,12 +294,8 @@ class Hub:
         return reason
 
     def _delay_ns(self, reason: str) -> int:
-        log.log(
-            logging.DEBUG if self._backoff.failures else logging.WARNING,
-            "%s: %s; connecting anew",
-            self.name,
-            reason,
-        )
+        level = logging.DEBUG if self._backoff.failures else logging.WARNING
+        log.log(level, "%s: %s; connecting anew", self.name, reason)
         return self._backoff.next_ns()
 
     def restart(self, reason: str) -> None:

@@ -56,11 +56,6 @@ class Window:
     def grant(self, now_ns: int) -> None:
         self._granted.append(now_ns)
 
-    def used(self, now_ns: int) -> int:
-        """Requests granted within the period."""
-        self.wait_ns(now_ns, self.limit)
-        return len(self._granted)
-
 
 _LANE_LIMITS = {
     Lane.GENERAL: REST_LIMIT - RESERVE,
@@ -106,10 +101,6 @@ class Limiter:
 
     def refused_history(self, now_ns: int, retry_after_ns: int) -> None:
         self._history_until = max(self._history_until, now_ns + retry_after_ns)
-
-    def used(self, now_ns: int) -> int:
-        """Requests of the shared budget in the current window."""
-        return self._rest.used(now_ns)
 
 
 def retry_after_ns(header: str | None, wall_ns: int) -> int:

@@ -93,7 +93,9 @@ class SimulatorClock:
                 )
             await pause(clock, max(1, backoff.next_ns()))
 
-    async def _stream(self, clock: FollowingClock, session: aiohttp.ClientSession, backoff: Backoff) -> NoReturn:
+    async def _stream(
+        self, clock: FollowingClock, session: aiohttp.ClientSession, backoff: Backoff
+    ) -> NoReturn:
         """Server-sent events: the clock at once, then after every change."""
         forever = aiohttp.ClientTimeout(total=None)
         async with session.get(self._url / "events", timeout=forever) as response:

@@ -16,7 +16,6 @@ class Times:
 
     connect_ns: int = 5 * NS  # TCP and TLS: 0.2 s in practice, while connect time-outs of the host are known
     read_ns: int = 15 * NS  # a whole read; the venue answers in 0.1 s, history pages of 5,000 bars in a few
-    login_ns: int = 15 * NS
     order_ns: int = (
         10 * NS
     )  # place, modify: an answer this late is worth less than starting the look-up by tag

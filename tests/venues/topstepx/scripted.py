@@ -67,26 +67,53 @@ def refused(code: int, text: str, **members: Any) -> dict[str, Any]:
 
 def order_row(**members: Any) -> dict[str, Any]:
     row = {
-        "id": 70, "accountId": ACCOUNT, "contractId": CONTRACT, "symbolId": "F.US.EP", "creationTimestamp": STAMP,
-        "updateTimestamp": None, "status": 1, "type": 4, "side": 0, "size": 1, "limitPrice": None, "stopPrice": 6700.25,
-        "fillVolume": 0, "filledPrice": None, "customTag": "a-tag",
-    }  # fmt: skip
+        "id": 70,
+        "accountId": ACCOUNT,
+        "contractId": CONTRACT,
+        "symbolId": "F.US.EP",
+        "creationTimestamp": STAMP,
+        "updateTimestamp": None,
+        "status": 1,
+        "type": 4,
+        "side": 0,
+        "size": 1,
+        "limitPrice": None,
+        "stopPrice": 6700.25,
+        "fillVolume": 0,
+        "filledPrice": None,
+        "customTag": "a-tag",
+    }
     return row | members
 
 
 def trade_row(**members: Any) -> dict[str, Any]:
     row = {
-        "id": 500, "accountId": ACCOUNT, "contractId": CONTRACT, "creationTimestamp": STAMP, "price": 6700.5,
-        "profitAndLoss": None, "fees": 1.4, "commissions": 0.49, "side": 0, "size": 1, "voided": False, "orderId": 70,
-    }  # fmt: skip
+        "id": 500,
+        "accountId": ACCOUNT,
+        "contractId": CONTRACT,
+        "creationTimestamp": STAMP,
+        "price": 6700.5,
+        "profitAndLoss": None,
+        "fees": 1.4,
+        "commissions": 0.49,
+        "side": 0,
+        "size": 1,
+        "voided": False,
+        "orderId": 70,
+    }
     return row | members
 
 
 def position_row(**members: Any) -> dict[str, Any]:
     row = {
-        "id": 9, "accountId": ACCOUNT, "contractId": CONTRACT, "creationTimestamp": STAMP, "type": 1, "size": 1,
+        "id": 9,
+        "accountId": ACCOUNT,
+        "contractId": CONTRACT,
+        "creationTimestamp": STAMP,
+        "type": 1,
+        "size": 1,
         "averagePrice": 6700.3333333333333,
-    }  # fmt: skip
+    }
     return row | members
 
 
@@ -104,9 +131,14 @@ def account_row(**members: Any) -> dict[str, Any]:
 
 def contract_row(**members: Any) -> dict[str, Any]:
     row = {
-        "id": CONTRACT, "name": "ESZ6", "description": "E-mini", "tickSize": 0.25, "tickValue": 12.5, "activeContract": True,
+        "id": CONTRACT,
+        "name": "ESZ6",
+        "description": "E-mini",
+        "tickSize": 0.25,
+        "tickValue": 12.5,
+        "activeContract": True,
         "symbolId": "F.US.EP",
-    }  # fmt: skip
+    }
     return row | members
 
 
@@ -343,9 +375,16 @@ async def warmed(venue: TopstepX) -> None:
 def entry(tag: str = "Plimsoll-v1.0-strategy-test-stop-1-1795000000", **members: Any) -> Order:
     """A buy stop with both legs of a bracket."""
     values: dict[str, Any] = {
-        "tag": tag, "strategy": "test", "account_id": ACCOUNT, "contract": CONTRACT, "side": Side.BUY, "size": 1,
-        "type": OrderType.STOP, "stop_ticks": 26801, "bracket": Bracket(10, 16),
-    }  # fmt: skip
+        "tag": tag,
+        "strategy": "test",
+        "account_id": ACCOUNT,
+        "contract": CONTRACT,
+        "side": Side.BUY,
+        "size": 1,
+        "type": OrderType.STOP,
+        "stop_ticks": 26801,
+        "bracket": Bracket(10, 16),
+    }
     return Order(**(values | members))
 
 

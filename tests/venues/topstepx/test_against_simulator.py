@@ -19,7 +19,15 @@ from app.simulator.main import DEMO_DATE, DEMO_SEED, Simulator, SimulatorOptions
 from app.simulator.market import Market
 from app.venues.topstepx.adapter import TopstepX
 from app.venues.topstepx.simclock import SimulatorClock
-from tests.venues.topstepx.scripted import PATIENCE, QUICK, RecordingSink, approved, entry, settings_for, warmed
+from tests.venues.topstepx.scripted import (
+    PATIENCE,
+    QUICK,
+    RecordingSink,
+    approved,
+    entry,
+    settings_for,
+    warmed,
+)
 
 MARKET = Market(DEMO_SEED, TradingCalendar())  # pure, therefore shared
 OPEN = time(10, 0)
@@ -121,7 +129,9 @@ async def test_the_life_of_a_bracket(tmp_path: Path) -> None:
 
 async def test_a_stop_entry_rests_and_its_suspended_legs_are_read(tmp_path: Path) -> None:
     async with world_at(tmp_path) as world:
-        await world.until(lambda: bool(world.sink.of("on_quote")) and world.sink.of("on_quote")[-1].ask_ticks is not None)
+        await world.until(
+            lambda: bool(world.sink.of("on_quote")) and world.sink.of("on_quote")[-1].ask_ticks is not None
+        )
         ask = world.sink.of("on_quote")[-1].ask_ticks
         order = world.place(tag="t-2", stop_ticks=ask + 400, bracket=Bracket(20, 40))
         reply = await world.sink.until("on_reply")

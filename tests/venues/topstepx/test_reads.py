@@ -46,13 +46,18 @@ def archive(starts: list[int], cap: int = 20_000) -> Callable[[dict[str, Any]], 
 
 
 @contextlib.asynccontextmanager
-async def reads_at(venue: ScriptedVenue, now_ns: int = END + MINUTE_NS) -> AsyncIterator[tuple[Reads, RecordingSink]]:
+async def reads_at(
+    venue: ScriptedVenue, now_ns: int = END + MINUTE_NS
+) -> AsyncIterator[tuple[Reads, RecordingSink]]:
     sink, clock = RecordingSink(), VirtualClock(now_ns)
     async with venue.serving():
         session = open_session(10, QUICK)
-        rest = Rest(Caller(venue.url, session), Limiter(), clock, QUICK, "demo", Secret("demo-key"), sink.on_called)
+        rest = Rest(
+            Caller(venue.url, session), Limiter(), clock, QUICK, "demo", Secret("demo-key"), sink.on_called
+        )
         await rest.tokens.login()
-        served = Reads(rest, clock, lambda: sink, False, lambda _: None)  # type: ignore[arg-type, return-value]
+        # type: ignore[arg-type, return-value]
+        served = Reads(rest, clock, lambda: sink, False, lambda _: None)
         try:
             yield served, sink
         finally:
@@ -129,13 +134,31 @@ async def test_history_is_served_in_order_and_bounded() -> None:
 
 def report(venue_id: int, updated_ns: int, state: OrderState, filled: int = 0) -> OrderReport:
     return OrderReport(
-        venue_id, 1, CONTRACT, state, OrderType.MARKET, Side.BUY, 2, filled, None, None, "", 0, 0, 1, updated_ns
+        venue_id,
+        1,
+        CONTRACT,
+        state,
+        OrderType.MARKET,
+        Side.BUY,
+        2,
+        filled,
+        None,
+        None,
+        "",
+        0,
+        0,
+        1,
+        updated_ns,
     )
 
 
 REPORTS = st.lists(
     st.builds(
-        report, st.integers(1, 3), st.integers(1, 3), st.sampled_from([OrderState.WORKING, OrderState.FILLED]), st.integers(0, 2)
+        report,
+        st.integers(1, 3),
+        st.integers(1, 3),
+        st.sampled_from([OrderState.WORKING, OrderState.FILLED]),
+        st.integers(0, 2),
     ),
     max_size=8,
 )

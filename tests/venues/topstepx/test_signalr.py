@@ -202,7 +202,6 @@ def test_mutated_records_are_read_or_theirs_and_nothing_else(
     assert outcome in ("read", "theirs")
 
 
-# fmt: skip  # noqa: E501
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -91,7 +91,9 @@ async def test_starts_at_the_simulators_time_and_follows_its_changes() -> None:
         assert START + 3600 * NS <= clock.utc_ns() < START + 4200 * NS
 
 
-async def test_a_bad_push_is_not_followed_and_the_stream_is_opened_anew(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bad_push_is_not_followed_and_the_stream_is_opened_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.WARNING, logger=simclock.__name__)
     server = ClockServer()
     async with following(server) as clock:
@@ -102,7 +104,9 @@ async def test_a_bad_push_is_not_followed_and_the_stream_is_opened_anew(caplog: 
         assert len(server.streams) == 2 and "simulator clock lost" in caplog.text
 
 
-@pytest.mark.parametrize("state", [{}, {"utc_ns": 0, "rate": 1}, {"utc_ns": START, "rate": 0}, {"utc_ns": "now", "rate": 1}, []])
+@pytest.mark.parametrize(
+    "state", [{}, {"utc_ns": 0, "rate": 1}, {"utc_ns": START, "rate": 0}, {"utc_ns": "now", "rate": 1}, []]
+)
 async def test_refuses_a_clock_that_is_none(state: Any) -> None:
     server = ClockServer()
     server.state = state
@@ -116,7 +120,15 @@ async def test_no_simulator_is_unreachable() -> None:
         await SimulatorClock("http://127.0.0.1:1").open()
 
 
-@pytest.mark.parametrize("url", ["https://api.topstepx.com", "http://10.0.0.1:80", "http://[2001:db8::1]/", "http://127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.topstepx.com",
+        "http://10.0.0.1:80",
+        "http://[2001:db8::1]/",
+        "http://127.0.0.1.evil.example",
+    ],
+)
 def test_only_this_machine_may_set_the_time(url: str) -> None:
     with pytest.raises(SettingsError, match="clock"):
         require_loopback(["http://127.0.0.1:8090", url])

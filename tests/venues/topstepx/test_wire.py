@@ -1,4 +1,4 @@
-"""The order connections against a raw socket server: written at once, told after the close, never repeated."""
+"""The order connections against a raw server: written at once, told after the close, never repeated."""
 
 from __future__ import annotations
 
@@ -396,7 +396,9 @@ async def test_stop_tells_everybody_and_may_be_called_twice() -> None:
         assert late.events == ["failed unsent the connection pool is stopped"]
 
 
-async def test_over_tls_the_bytes_leave_in_the_same_call_too(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+async def test_over_tls_the_bytes_leave_in_the_same_call_too(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
     async with pool_at(polite, tls=tls) as (pool, _):
         for _ in range(3):
             probe = Probe()
@@ -414,14 +416,17 @@ async def test_over_tls_a_time_out_closes_the_socket_before_it_is_told(
         carrier = pool._idle[-1]._transport
         assert carrier is not None
         raw = carrier.get_extra_info("socket")
-        probe.failed = lambda problem, sent: (told.append(raw.fileno()), probe._note(problem))[0]  # type: ignore[method-assign]
+        # type: ignore[method-assign]
+        probe.failed = lambda problem, sent: (told.append(raw.fileno()), probe._note(problem))[0]
         pool.post(probe)
         clock.advance(NS)
         assert await probe.end() == "no answer in time"
         assert told == [-1]
 
 
-async def test_a_certificate_nobody_vouches_for_is_unreachable(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+async def test_a_certificate_nobody_vouches_for_is_unreachable(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
     with pytest.raises(Unreachable, match="SSLCertVerificationError"):
         async with pool_at(polite, tls=(tls[0], ssl.create_default_context())):
             pass
