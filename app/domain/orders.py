@@ -1,8 +1,8 @@
 """Orders: what they are, and the one table of how their state may change.
 
 The table is ours, not the venue's: it adds what the venue cannot see (not sent yet, sent without an answer,
-lost). `python -m app.domain.orders` prints the diagram of the table for the README; a test holds the two
-equal.
+lost). `diagram()` draws the table; a test holds the
+README's picture and the table equal.
 """
 
 from __future__ import annotations

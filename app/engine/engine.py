@@ -187,10 +187,13 @@ class Engine:
 
     def _restore(self, recovered: Recovered) -> None:
         self.trading.restore(recovered.latch)
+        mine = self.settings.account_id  # the journal may know other accounts too
         for order in recovered.orders:
-            self.book.add(order)
+            if order.account_id == mine:
+                self.book.add(order)
         for booked in recovered.fills:
-            self.book.ledger.book(booked.fill, booked.strategy, booked.trade_date)
+            if booked.fill.account_id == mine:
+                self.book.ledger.book(booked.fill, booked.strategy, booked.trade_date)
         self.money.restore(recovered.end_of_days)
         self._forget_unsent()
         last = self.money.last_known_day()

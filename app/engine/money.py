@@ -49,6 +49,8 @@ class Money:
         self._book, self._trading, self._limits, self._rules = book, trading, limits, rules
         self._log = log
         self.end_of_days: dict[date, EndOfDay] = {}
+        self._floor_of_days = -1  # settled days that the floor below knows
+        self._floor_micro: int | None = None
         self._trusted_from = date.min  # balances of earlier days were overruled by an accepted difference
         self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
         self._alarmed: dict[str, date] = {}
@@ -67,7 +69,12 @@ class Money:
 
     def floor_micro(self) -> int | None:
         """The maximum-loss floor; it only ever rises."""
-        return None if self._rules is None else floor_after(self._rules, self.end_of_days.values())
+        if self._rules is not None and self._floor_of_days != len(
+            self.end_of_days
+        ):  # days are only ever added
+            self._floor_of_days = len(self.end_of_days)
+            self._floor_micro = floor_after(self._rules, self.end_of_days.values())
+        return self._floor_micro
 
     def equity_micro(self, today: DayPnl | None) -> int | None:
         """Balance and unrealised P&L: the venue breaches in real time on this."""

@@ -68,16 +68,15 @@ def end_balances(book: Book, balance_micro: int, today: date, known: dict[date, 
     balance at the end of d = balance now - net of every later fill. Only days on which we hold fills change
     anything, so only those (and the last day before today's fills) are returned.
     """
-    days = [day for day in book.ledger.days() if day.trade_date < today]
     later = book.ledger.net_micro(today)
     result: dict[date, int] = {}
-    for day in sorted(days, key=lambda d: d.trade_date, reverse=True):
-        if day.trade_date not in known:
-            result[day.trade_date] = balance_micro - later
-        later += day.net_micro
+    for day in reversed([day for day in book.ledger.dates() if day < today]):
+        if day not in known:
+            result[day] = balance_micro - later
+        later += book.ledger.net_micro(day)
     return result
 
 
 def total_net_micro(book: Book) -> int:
     """Gross less fees of everything booked: what the balance moved by, whatever it was before."""
-    return sum(day.net_micro for day in book.ledger.days())
+    return sum(book.ledger.net_micro(day) for day in book.ledger.dates())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain.events import Fill
@@ -140,3 +142,17 @@ def test_never_mints_a_counter_the_venue_has_seen_on_an_older_disk() -> None:
     world.run(1)
     tags = [o.tag for o in world.exchange.orders.values() if o.tag]
     assert len(tags) == len(set(tags)) and world.engine.book.positions() == {ES: 1}
+
+
+def test_ignores_what_the_journal_knows_of_other_accounts() -> None:
+    world = World().start()
+    world.engine.submit([entry()])
+    world.run(1)
+    world.crash()
+    kept = world.journal.recovered()
+    fills = tuple(replace(b, fill=replace(b.fill, account_id=8, id=10_000 + b.fill.id)) for b in kept.fills)
+    world.engine = world._engine(replace(kept, fills=(*kept.fills, *fills)))
+    world.begin()
+    world.run(3)
+    assert world.engine.book.positions() == {ES: 1}
+    world.agrees()
