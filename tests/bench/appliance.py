@@ -232,8 +232,8 @@ async def synced(data_dir: Path, within_s: float = START_S) -> dict[str, Any]:
 
 
 def apart(pid: int) -> None:
-    """Keep `pid` on the last core and this process on the others. On one core a write to the peer's socket wakes
-    the peer, which then runs *inside* the time measured; on a desk the venue is another machine.
+    """Keep `pid` on the last core and this process on the others. On one core a write to the peer's socket
+    wakes the peer, which then runs *inside* the time measured; a real venue is another machine.
     """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
