@@ -174,6 +174,10 @@ class Ledger:
         every = (t for book in self._books.values() for sub in book.subs.values() for t in sub.trades)
         return sorted(every, key=lambda t: (t.exit_ns, t.strategy, t.contract))
 
+    def dates(self) -> list[date]:
+        """Every trade date with a fill, in order, without counting its fills."""
+        return sorted({day for book in self._books.values() for day in book.account.fees_by_day})
+
     def days(self) -> list[Day]:
         """Every trade date with a fill, in order; their sums are the sums of all fills, exactly."""
         trades = _count(t.trade_date for t in self.trades())
