@@ -146,7 +146,7 @@ class Report:
             "date": trade.trade_date.isoformat(),
             "side": _side(trade.side),
             "size": trade.size,
-            "range_end": stamp(trade.entry_ns),
+            "entry_time": stamp(trade.entry_ns),
             "entry_price": self._price(trade.entry_ticks),
             "exit_time": stamp(trade.exit_ns),
             "exit_price": self._price(trade.exit_ticks),

@@ -103,6 +103,7 @@ def test_entry_fees_count_on_their_own_day_in_cash_and_at_the_exit_in_trades() -
     ledger = Ledger()
     ledger.book(fill(1, BUY, 1, 100, 7), "manual", DAY)
     ledger.book(fill(2, SELL, 1, 101, 9), "manual", DAY + timedelta(days=3))
+    assert ledger.dates() == [d.trade_date for d in ledger.days()]
     assert [(d.trade_date, d.gross_micro, d.fees_micro, d.trades) for d in ledger.days()] == [
         (DAY, 0, 7, 0),
         (DAY + timedelta(days=3), 12_500_000, 9, 1),
