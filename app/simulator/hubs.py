@@ -67,7 +67,7 @@ class Connection:
         self._outbox: list[str] = []
         self._quotes: dict[str, Row] = {}
         self._wake = asyncio.Event()
-        self._shaken, self.closed, self._closing = False, False, False
+        self._shaken, self._busy, self._closing, self.closed = False, False, False, False
         self._heard = self._spoke = hubs.clock.mono_ns()
         self._timer: Timer | None = None
         self._rearm()
@@ -76,6 +76,8 @@ class Connection:
 
     def receive(self, text: str) -> None:
         """One text frame. A client that breaks the protocol is told so and dropped."""
+        if self._closing:
+            return
         self._heard = self.hubs.clock.mono_ns()
         try:
             for record in self._records.feed(text):
@@ -116,11 +118,11 @@ class Connection:
 
     def push_quote(self, contract: str, delta: Row, record: str) -> None:
         """Queue a quote; behind a frame that is still being sent it is merged with those that wait."""
-        if not self._outbox and contract not in self._quotes:
-            self.push(record)
-        else:
+        if self._busy:
             self._quotes[contract] = {**self._quotes.get(contract, {}), **delta}
             self._wake.set()
+        else:
+            self.push(record)
 
     def finish(self, error: str = "") -> None:
         """Say goodbye with a close record, then end."""
@@ -132,9 +134,10 @@ class Connection:
         while not self.closed:
             await self._wake.wait()
             self._wake.clear()
+            self._busy = True
             for frame in _frames(self._drain()):
                 await self._wire.send(frame)
-            self._spoke = self.hubs.clock.mono_ns()
+            self._busy, self._spoke = False, self.hubs.clock.mono_ns()
             if self._closing and not self._outbox:
                 self.close(politely=True)
 

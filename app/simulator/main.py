@@ -103,11 +103,11 @@ class Simulator:
         self.world.sink, self.hubs.on_interest = self.hubs, self.pump.turn
         self.api.on_log_out = self.hubs.log_out
         self.server = Server(self.api, self.hubs, self.pump, clock, faults, options.latency_ms * MS)
-        # A client that leaves ends its handler: event streams and delayed replies would wait for nobody.
+        # A request that has arrived is carried out even if its sender vanishes, as at any venue.
         self._runner = web.AppRunner(
             self.server.application(),
             access_log=None,
-            handler_cancellation=True,
+            handler_cancellation=False,
             shutdown_timeout=SHUTDOWN_S,
         )
 
@@ -128,6 +128,7 @@ class Simulator:
     async def stop(self) -> None:
         """Safe to call twice."""
         self.pump.stop()
+        self.server.close()
         self.hubs.close()
         await self._runner.cleanup()
 

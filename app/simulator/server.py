@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from app.clock import Clock
+from app.clock import NS, Clock
 from app.errors import Refused
 from app.simulator import rest, signalr
 from app.simulator.faults import Faults, Reply
@@ -30,6 +30,7 @@ from app.simulator.tokens import Session
 BODY_LIMIT = 64 * 1024  # bytes of a request body: the largest real one is under 1 kB
 NEGOTIATED_LIMIT = 1_000  # connection tokens handed out and not yet used; the oldest are forgotten
 CLOCK_EVENTS_LIMIT = 16  # listeners of /sim/clock/events
+CLOCK_REPEAT_NS = 15 * NS  # of silence on an event stream; a client that vanished is noticed by then
 HUB_PATHS = {"/hubs/user": "user", "/hubs/market": "market"}
 JSON = "application/json"
 
@@ -47,7 +48,9 @@ class Server:
         self._limits = RateLimits()
         self._negotiated: OrderedDict[str, str] = OrderedDict()
         self._handed_out = 0
-        self._clock_listeners = 0
+        self._clock_listeners: set[asyncio.Event] = set()
+        self._closed = False
+        pump.time.listen(self._clock_changed)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=BODY_LIMIT)
@@ -185,26 +188,38 @@ class Server:
         return web.json_response(self.pump.time.state())
 
     async def _clock_events(self, request: web.Request) -> Handled:
-        """Server-sent events: the state now, and after every change."""
-        if self._clock_listeners >= CLOCK_EVENTS_LIMIT:
+        """Server-sent events: the state now, after every change, and again when nothing changed for long."""
+        if len(self._clock_listeners) >= CLOCK_EVENTS_LIMIT:
             return web.Response(status=503)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         )
         await response.prepare(request)
         changed = asyncio.Event()
-        changed.set()
-        forget = self.pump.time.listen(changed.set)
-        self._clock_listeners += 1
+        self._clock_listeners.add(changed)
         try:
             with suppress(ConnectionError):
-                while await changed.wait():
-                    changed.clear()
-                    await response.write(b"data: " + msgspec.json.encode(self.pump.time.state()) + b"\n\n")
+                await self._tell_clock(response, changed)
         finally:
-            self._clock_listeners -= 1
-            forget()
+            self._clock_listeners.discard(changed)
         return response
+
+    async def _tell_clock(self, response: web.StreamResponse, changed: asyncio.Event) -> None:
+        while not self._closed:
+            changed.clear()
+            again = self.clock.call_later(CLOCK_REPEAT_NS, changed.set)
+            await response.write(b"data: " + msgspec.json.encode(self.pump.time.state()) + b"\n\n")
+            await changed.wait()
+            again.cancel()
+
+    def _clock_changed(self) -> None:
+        for changed in self._clock_listeners:
+            changed.set()
+
+    def close(self) -> None:
+        """End the event streams, which would otherwise last for ever."""
+        self._closed = True
+        self._clock_changed()
 
 
 class _ClockChange(msgspec.Struct):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from datetime import date
 
+import aiohttp
 import pytest
 
 from app.clock import NS
+from app.simulator.faults import NoFaults, Reply
 from app.simulator.rest import ENDPOINTS
-from tests.simulator.conftest import ACCOUNT, ES, MES, Bench, Make
+from tests.simulator.conftest import ACCOUNT, ES, MES, PATIENCE_S, Bench, Make, market_order
 
 LONG_STOP, LONG_TARGET = {"ticks": -20, "type": 4}, {"ticks": 40, "type": 1}
 
@@ -255,6 +258,23 @@ async def test_latency_delays_a_reply_and_changes_nothing_else(bench_at: Make) -
     assert (await asking)[0] == 200
 
 
+async def test_every_reply_passes_the_fault_seam(bench: Bench) -> None:
+    class Bad(NoFaults):
+        """Accepts orders but says otherwise, and is overloaded for everything about positions."""
+
+        def request(self, path: str) -> Reply | None:
+            return Reply(503, b"later", "text/plain") if "position" in path else None
+
+        def reply(self, path: str, reply: Reply) -> Reply:
+            return replace(reply, abort=True) if path.endswith("place") else reply
+
+    bench.simulator.server._faults = Bad()
+    assert await bench.raw("/api/Position/searchOpen", {"accountId": ACCOUNT}) == (503, "later")
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await bench.place(customTag="accepted")
+    assert [order["customTag"] for order in await bench.orders()] == ["accepted"]
+
+
 async def test_moves_time_forward_only_and_counts_each_change(bench: Bench) -> None:
     async with bench.http.get("/sim/clock") as reply:
         before = await reply.json()
@@ -275,6 +295,27 @@ async def test_pushes_every_change_of_time(bench: Bench) -> None:
         await bench.http.post("/sim/clock", json={"rate": 7})
         second = json.loads((await stream.content.readuntil(b"\n\n"))[6:])
     assert (second["rate"], second["epoch"]) == (7, first["epoch"] + 1)
+
+
+async def test_an_order_that_arrived_is_placed_even_if_its_sender_vanished(bench: Bench) -> None:
+    body = json.dumps(market_order(customTag="last words")).encode()
+    head = f"POST /api/Order/place HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bench.token}\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", int(bench.url.rpartition(":")[2]))
+    writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(PATIENCE_S):
+        while not (orders := await bench.orders()):
+            pass
+    assert orders[0]["customTag"] == "last words"
+
+
+async def test_event_streams_repeat_the_time_when_nothing_changes(bench: Bench) -> None:
+    async with bench.http.get("/sim/clock/events") as stream:
+        await stream.content.readuntil(b"\n\n")
+        bench.clock.advance(15 * NS)
+        again = json.loads((await stream.content.readuntil(b"\n\n"))[6:])
+    assert again == bench.simulator.time.state()
 
 
 async def test_an_expired_contract_keeps_its_bars_up_to_its_last_day(bench_at: Make) -> None:
