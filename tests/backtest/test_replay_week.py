@@ -39,14 +39,41 @@ def entries(report: dict[str, Any]) -> list[dict[str, Any]]:
     return [order for order in report["orders"] if order["role"] == "entry"]
 
 
-ORDER_KEYS = (
-    "tag strategy contract role type side size filled limit stop bracket_stop bracket_target "
-    "oco parent state reason created updated"
-).split()
-FILL_KEYS = "id order strategy contract time date side size price gross fees".split()
-TRADE_KEYS = (
-    "strategy contract date side size entry_time entry_price exit_time exit_price gross fees net"
-).split()
+ORDER_KEYS = [
+    "tag",
+    "strategy",
+    "contract",
+    "role",
+    "type",
+    "side",
+    "size",
+    "filled",
+    "limit",
+    "stop",
+    "bracket_stop",
+    "bracket_target",
+    "oco",
+    "parent",
+    "state",
+    "reason",
+    "created",
+    "updated",
+]
+FILL_KEYS = ["id", "order", "strategy", "contract", "time", "date", "side", "size", "price", "gross", "fees"]
+TRADE_KEYS = [
+    "strategy",
+    "contract",
+    "date",
+    "side",
+    "size",
+    "entry_time",
+    "entry_price",
+    "exit_time",
+    "exit_price",
+    "gross",
+    "fees",
+    "net",
+]
 
 
 def test_the_shape_is_the_documented_one(week: dict[str, Any]) -> None:
