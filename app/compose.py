@@ -34,7 +34,7 @@ from app.engine.records import Record
 from app.engine.settings import EngineSettings
 from app.errors import Ours, SettingsError
 from app.mcu.stand_in import StandIn
-from app.ops.notify import notify, status, watchdog_ns
+from app.ops.notify import listening, notify, status, watchdog_ns
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
@@ -304,8 +304,8 @@ async def _either(stop: asyncio.Event, broken: asyncio.Future[None]) -> None:
 
 async def _keep_telling(service: Service) -> None:
     """WATCHDOG and STATUS for systemd, from the loop that does the work; nothing where nobody listens."""
-    period_ns = watchdog_ns()
-    while period_ns:
+    period_ns = min(watchdog_ns() or STATUS_NS, STATUS_NS)
+    while listening():
         view = service.engine.snapshot()
         notify("WATCHDOG=1", status(words.sentence(view.state, view.reasons)))
-        await asyncio.sleep(min(period_ns, STATUS_NS) / 1_000_000_000)
+        await asyncio.sleep(period_ns / 1_000_000_000)

@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from app import compose
 from app.clock import MS, NS
@@ -111,8 +112,8 @@ async def _serve(file: Path, simulator: asyncio.subprocess.Process, say: Callabl
     def started(service: compose.Service) -> None:
         say(f"Plimsoll is trading its simulator: {service.web.address}\nCtrl-C ends it.")
         say(f"To flatten from the page, set a password: plimsoll passwd --config {file}")
-        jobs.append(asyncio.create_task(_arm(service), name="arm"))
-        jobs.append(asyncio.create_task(_end_with(simulator, stop), name="simulator"))
+        jobs.append(asyncio.create_task(_or_stop(_arm(service), stop), name="arm"))
+        jobs.append(asyncio.create_task(_or_stop(_end_of(simulator), stop), name="simulator"))
 
     try:
         await compose.serve(load_file(file), started, stop)
@@ -139,10 +140,18 @@ async def _arm(service: compose.Service) -> None:
     service.commands.execute("demo", "rearm", "demo", "the demo arms itself")
 
 
-async def _end_with(simulator: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
-    """The demo without its market is over."""
+async def _or_stop(job: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Run `job`; when it fails the demo is over."""
+    try:
+        await job
+    except Exception:
+        stop.set()
+        raise
+
+
+async def _end_of(simulator: asyncio.subprocess.Process) -> None:
+    """The demo without its market makes no sense."""
     code = await simulator.wait()
-    stop.set()
     raise Unreachable("simulator", f"it ended by itself (code {code})")
 
 

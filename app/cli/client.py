@@ -80,7 +80,7 @@ def _opened(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
         if answer["ok"]:
-            return dict(answer["result"])
+            return {"service": True, **answer["result"]}
         text, code = str(answer["error"]), int(answer["exit"])
     except (ValueError, KeyError, TypeError):
         raise Theirs("service", "its answer made no sense") from None

@@ -26,6 +26,11 @@ def status(text: str) -> str:
     return "STATUS=" + text.replace("\n", " ").encode()[:STATUS_LIMIT].decode(errors="ignore")
 
 
+def listening() -> bool:
+    """Whether systemd wants to hear from us."""
+    return bool(os.environ.get(SOCKET))
+
+
 def watchdog_ns() -> int:
     """How often WATCHDOG=1 is due: half of what systemd waits; 0 = it does not watch."""
     text = os.environ.get(WATCHDOG, "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TypeVar
+
+from app.simulator.main import Simulator, SimulatorOptions
 
 T = TypeVar("T")
 START_SECONDS = 20
@@ -33,3 +35,13 @@ def in_background(make: Callable[[], AbstractAsyncContextManager[T]]) -> Iterato
         loop.call_soon_threadsafe(over.set)
         thread.join(START_SECONDS)
         loop.close()
+
+
+@asynccontextmanager
+async def simulating() -> AsyncIterator[tuple[Simulator, str]]:
+    """A simulator on a free port, and its base URL."""
+    made = Simulator(SimulatorOptions())
+    try:
+        yield made, await made.start(0)
+    finally:
+        await made.stop()

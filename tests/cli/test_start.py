@@ -6,34 +6,28 @@ import errno
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
 from app.demo import write_settings
-from app.simulator.main import Simulator, SimulatorOptions
+from app.simulator.main import Simulator
 from app.store import InstanceLock
-from tests.cli.background import in_background
+from tests.cli.background import in_background, simulating
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[tuple[Simulator, str]]:
-    @asynccontextmanager
-    async def serving() -> AsyncIterator[tuple[Simulator, str]]:
-        made = Simulator(SimulatorOptions())
-        yield made, await made.start(0)
-        await made.stop()
-
-    with in_background(serving) as pair:
+    with in_background(simulating) as pair:
         yield pair
 
 
 @pytest.fixture
 def home(tmp_path: Path, simulator: tuple[Simulator, str]) -> Path:
-    write_settings(tmp_path, simulator[1], 0, keep=False)
+    file = write_settings(tmp_path, simulator[1], 0, keep=False)
+    file.write_text(f"dev = true\n{file.read_text()}")  # these tests pass on the pure twins too
     return tmp_path
 
 
@@ -93,6 +87,12 @@ def test_refuses_an_account_that_may_not_trade(
     monkeypatch.setattr(type(account), "can_trade", property(lambda _self: False), raising=False)
     code, said = run()
     assert code == 2 and "may not trade" in said
+
+
+def test_refuses_the_pure_twins_outside_development(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("native.active", lambda: {"fixed": "pure"})
+    code, said = run("dev = true", "dev = false")
+    assert code == 2 and "native.mode" in said and "pure" in said
 
 
 def test_refuses_a_venue_that_is_not_there(run: Run, simulator: tuple[Simulator, str]) -> None:
