@@ -24,8 +24,7 @@ from app.venues.topstepx.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
-# followed at once: the wanted symbols (at most 10), their rolls, and what the owner holds besides
-MAX_CONTRACTS = 32
+MAX_CONTRACTS = 32  # followed at once: at most 10 symbols, their rolls, what the owner holds besides
 
 
 class Events:
@@ -47,8 +46,7 @@ class Events:
         self._clock, self._times, self._sink, self._tokens = clock, times, sink, tokens
         self.account_id = 0  # known once the account was found
         self.dropped = self.misunderstood = 0
-        # contracts of the settings' symbols, in the order they were first active
-        self._wanted: dict[str, None] = {}
+        self._wanted: dict[str, None] = {}  # contracts of the settings' symbols
         self._held: dict[str, None] = {}  # other contracts in which the account has a position
         self._quotes = signalr.QuoteBook()
         self._linked = False
@@ -114,9 +112,7 @@ class Events:
             self._sink().on_link(False, reason)
 
     def _not_understood(self, error: Theirs) -> None:
-        """Something happened to the account and we cannot say what: the link is not whole until a read has
-        told.
-        """
+        """Something happened to the account, unknown what: the link is not whole until a read has told."""
         self._count(error)
         if self._resync is None:
             self._on_down(f"a user event was not understood: {error}")

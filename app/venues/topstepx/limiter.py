@@ -65,9 +65,7 @@ _LANE_LIMITS = {
 
 
 class Limiter:
-    """Both budgets of one token. Login, validation and ping are not counted by the venue and do not come
-    here.
-    """
+    """Both budgets of one token. The venue does not count login, validation and ping."""
 
     def __init__(self) -> None:
         self._rest = Window(REST_LIMIT, REST_PERIOD_NS + SKEW_NS)
@@ -92,9 +90,7 @@ class Limiter:
         return 0
 
     def refused(self, now_ns: int, retry_after_ns: int, lane: Lane = Lane.GENERAL) -> None:
-        """The venue answered 429. General traffic waits as told; kill traffic only if it was hit itself, and
-        only to probe.
-        """
+        """The venue answered 429. General traffic waits as told; kill traffic if hit itself, to probe."""
         self._rest_until[Lane.GENERAL] = max(self._rest_until[Lane.GENERAL], now_ns + retry_after_ns)
         if lane is not Lane.GENERAL:
             self._rest_until[lane] = max(self._rest_until[lane], now_ns + min(retry_after_ns, PROBE_NS))
@@ -104,9 +100,7 @@ class Limiter:
 
 
 def retry_after_ns(header: str | None, wall_ns: int) -> int:
-    """The wait a `Retry-After` header asks for: seconds or a date, 60 s when absent or unreadable, 600 s at
-    most.
-    """
+    """The wait a `Retry-After` asks for, seconds or date; 60 s when it cannot be read, 600 s at most."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         wait = int(text) * NS

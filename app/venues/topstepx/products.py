@@ -30,9 +30,7 @@ async def _rows(rest: Rest, endpoint: Endpoint, body: bytes) -> list[WireContrac
 
 
 def _active(rows: Iterable[WireContract]) -> dict[str, list[Contract]]:
-    """Active contracts by product. Rows are converted only when they are active: expired ones may lack a
-    tick.
-    """
+    """Active contracts by product; the others are not looked at, they may lack a tick."""
     found: dict[str, list[Contract]] = {}
     for row in rows:
         if row.active_contract:

@@ -14,7 +14,7 @@ import aiohttp
 from app.clock import NS, Clock
 from app.config import Secret
 from app.engine.records import Record, VenueCalled
-from app.errors import Later, RateLimited, Refused, Theirs, Unreachable
+from app.errors import Later, LoginRefused, RateLimited, Refused, Theirs, Unreachable
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.codec.http1 import MAX_BODY, Answer
 from app.venues.topstepx.codec.replies import (
@@ -40,9 +40,7 @@ MISSING = "HTTP 404"
 
 
 def open_session(pool_limit: int, times: Times) -> aiohttp.ClientSession:
-    """The one pooled session. No cookies, no proxies from the environment; redirects are not followed by the
-    calls.
-    """
+    """The one pooled session: no cookies, no proxies from the environment."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=pool_limit + HUBS, keepalive_timeout=60),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -52,9 +50,7 @@ def open_session(pool_limit: int, times: Times) -> aiohttp.ClientSession:
 
 
 class Caller:
-    """One HTTP exchange over the session: bytes in, a bounded Answer out. Raises Unreachable, never with a
-    secret in it.
-    """
+    """One HTTP exchange over the session. Redirects are not followed: they would take the token along."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
         self._base, self._session = base_url.rstrip("/"), session
@@ -86,9 +82,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 class Rest:
-    """Typed reads with the rate budget, the token, retries and records. `by_pool` carries what follows a
-    kill.
-    """
+    """Typed reads with budget, token, retries and records. `by_pool` carries what follows a kill."""
 
     def __init__(
         self,
@@ -129,17 +123,13 @@ class Rest:
     # -- reads -------------------------------------------------------------------------------------
 
     async def call(self, endpoint: Endpoint, body: bytes, kind: type[E], lane: Lane = Lane.GENERAL) -> E:
-        """One read, repeated while it may help. Raises Unreachable, RateLimited, Refused, LoginRefused,
-        Theirs.
-        """
+        """One read, repeated while it may help. Raises Later, Refused or Theirs."""
         with _Called(endpoint, self._clock, self._tell) as called:
             answer = await self._answer(endpoint, body, lane, called)
             return called.judged(decode_reply(endpoint, answer.body, kind))
 
     async def _answer(self, endpoint: Endpoint, body: bytes, lane: Lane, called: _Called) -> Answer:
-        """Attempts until one is answered with HTTP 200. Kill reads are tried once: whoever asked for them
-        asks again.
-        """
+        """Attempts until one is answered with HTTP 200. Kill reads are tried once: the halt asks again."""
         delays = self._times.retries_ns if lane is Lane.GENERAL else ()
         for delay in (*delays, None):
             try:
@@ -203,8 +193,10 @@ def _check_status(endpoint: Endpoint, answer: Answer) -> None:
     status, where = answer.status, f"{SOURCE} {endpoint}"
     if status == 200:
         return
-    if status >= 500 or status == 408:
+    if status >= 500 or status in (408, 429):
         raise Unreachable(where, f"HTTP {status}")
+    if endpoint is Endpoint.LOGIN and status in (401, 403):
+        raise LoginRefused("topstepx.login", f"HTTP {status}", "", "check user name and API key")
     if 400 <= status < 500:
         raise Refused(where, f"HTTP {status}")
     raise Theirs(where, f"HTTP {status}")

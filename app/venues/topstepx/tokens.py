@@ -18,8 +18,7 @@ from app.venues.topstepx.times import Times
 
 log = logging.getLogger(__name__)
 
-# Renewal keeps trying: the old token is good for 45 minutes more, and without one nothing can be stopped
-# either.
+# Renewal keeps trying: the old token is good for 45 minutes more, and without one nothing can be stopped.
 RETRIES_NS = (0, 5_000_000_000, 15_000_000_000, 60_000_000_000)
 
 
@@ -86,9 +85,7 @@ class Tokens:
         return min(self._times.token_life_ns, before_expiry if before_expiry > 0 else life // 2)
 
     async def renew(self, generation: int) -> None:
-        """A newer token than `generation`: by validation, else by login. At once when somebody has renewed
-        already.
-        """
+        """A newer token than `generation`, by validation, else by login; nothing if there is one already."""
         async with self._lock:
             if generation != self.generation:
                 return

@@ -91,9 +91,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def send(self, request: Request) -> bool:
-        """Check and write in one go. False when the last check withheld it; the connection is then still
-        idle.
-        """
+        """Check and write in one go. False when the last check withheld it: the connection is idle."""
         transport = self._transport
         assert transport is not None and self._request is None
         message = request.encode()

@@ -1,5 +1,4 @@
-"""A venue that does what a test tells it: REST and both hubs on a real loopback port, and a sink that
-remembers.
+"""A venue that does what a test tells it: REST and both hubs on a real loopback port, and a sink.
 
 It is no simulator: it knows no market and checks no order. Every answer is scripted, every request is kept.
 """
@@ -30,14 +29,14 @@ CONTRACT = "CON.F.US.EP.Z26"
 STAMP = "2026-11-20T19:48:53.5274910+00:00"
 PATIENCE = 5.0  # seconds a test waits for something that should happen at once
 
-# Short enough that a test of a time-out is quick, long enough that a busy machine does not meet one by
-# accident.
+# No waiting between two tries; time-outs that a busy machine does not meet by accident. Tests of a time-out
+# bring their own.
 QUICK = replace(
     TIMES,
     connect_ns=2 * NS,
-    read_ns=400 * MS,
-    order_ns=200 * MS,
-    kill_ns=200 * MS,
+    read_ns=5 * NS,
+    order_ns=5 * NS,
+    kill_ns=5 * NS,
     retries_ns=(MS, MS),
     hub_delays_ns=(0, MS),
     hub_close_ns=50 * MS,
@@ -152,9 +151,7 @@ class Heard:
 
 
 class HubScript:
-    """One hub of the scripted venue: answers handshakes and invocations, keeps what it heard, says what it is
-    told.
-    """
+    """One hub of the scripted venue: answers, keeps what it heard, says what it is told."""
 
     def __init__(self) -> None:
         self.sockets: list[web.WebSocketResponse] = []

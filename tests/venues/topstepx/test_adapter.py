@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.clock import NS, SystemClock
+from app.clock import MS, NS, SystemClock
 from app.domain.events import Outcome, Request
+from app.engine.ports import Venue
 from app.engine.records import Happened, VenueCalled
 from app.errors import LoginRefused, PlimsollError, SettingsError, Theirs, Unreachable
 from app.risk.approved import Action
@@ -149,6 +150,13 @@ async def test_start_fails_when_nobody_listens(tmp_path: Path) -> None:
         await desk.start()
 
 
+def test_it_is_a_venue_as_the_engine_knows_it(tmp_path: Path) -> None:
+    venue: Venue = TopstepX(
+        settings_for("http://127.0.0.1:1", tmp_path), SystemClock()
+    )  # held by the type check
+    assert venue.encode_place(entry()).startswith(b'{"accountId":1001,')
+
+
 def test_an_account_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="7 is not listed"):
         TopstepX(settings_for("http://127.0.0.1:1", tmp_path), SystemClock(), 7)
@@ -250,7 +258,8 @@ async def test_each_place_ends_in_one_reply_and_is_never_repeated(
 ) -> None:
     venue, sink = ScriptedVenue(), RecordingSink()
     venue.on(PLACE, answer or venue.hang)
-    async with venue.serving(), running(settings_for(venue.url, tmp_path), sink) as desk:
+    times = replace(QUICK, order_ns=50 * MS) if answer is None else QUICK
+    async with venue.serving(), running(settings_for(venue.url, tmp_path), sink, times) as desk:
         tag = submit(desk)
         reply = await sink.until("on_reply")
         assert (reply.ref, reply.outcome) == (tag, outcome)

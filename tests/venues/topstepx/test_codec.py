@@ -1,6 +1,4 @@
-"""Request bodies and REST replies: golden bytes, tolerance where the venue varies, refusal of everything
-else.
-"""
+"""Request bodies and REST replies: golden bytes, tolerance where the venue varies, else refusal."""
 
 from __future__ import annotations
 
@@ -364,6 +362,23 @@ def test_refuses_a_token_that_could_break_a_head(token: str | None) -> None:
     with pytest.raises(Theirs) as caught:
         jwt.safe_token(token)
     assert not token or token not in str(caught.value)
+
+
+def test_every_endpoint_has_a_reply_and_every_reading_body_is_json() -> None:
+    body = as_bytes(ok(contract=None, order=None))
+    for endpoint in set(Endpoint) - {Endpoint.PING}:
+        assert decode_reply(endpoint, body, Envelope).success
+    assert json.loads(requests.contract_body(CONTRACT)) == {"contractId": CONTRACT}
+    assert json.loads(requests.search_body("ES", False)) == {"searchText": "ES", "live": False}
+    assert json.loads(requests.available_body(True)) == {"live": True}
+    assert json.loads(requests.accounts_body()) == {"onlyActiveAccounts": True}
+    assert json.loads(requests.order_body(ACCOUNT, 7)) == {"accountId": ACCOUNT, "orderId": 7}
+    assert json.loads(requests.close_body(ACCOUNT, CONTRACT)) == {
+        "accountId": ACCOUNT,
+        "contractId": CONTRACT,
+    }
+    partial = json.loads(requests.partial_close_body(ACCOUNT, CONTRACT, 2))
+    assert partial == {"accountId": ACCOUNT, "contractId": CONTRACT, "size": 2}
 
 
 def test_unlisted_replies_share_the_envelope() -> None:

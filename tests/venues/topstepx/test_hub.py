@@ -1,6 +1,4 @@
-"""One hub against a scripted WebSocket server: handshake, subscriptions, silence, garbage, reconnects,
-tokens.
-"""
+"""One hub against a scripted WebSocket server: handshake, subscriptions, silence, garbage, reconnects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Reads over the pooled session: retries that are bounded, tokens that renew once, budgets that hold, no
-secrets told.
-"""
+"""Reads over the pooled session: bounded retries, tokens that renew once, budgets, no secrets told."""
 
 from __future__ import annotations
 
@@ -235,6 +233,17 @@ async def test_wrong_credentials_name_themselves_and_are_not_repeated_for_minute
         with pytest.raises(LoginRefused):
             await rest.tokens.login()
         assert venue.logins == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(401, LoginRefused), (403, LoginRefused), (429, Later), (503, Later)]
+)
+async def test_a_login_turned_away_says_whether_to_come_back(code: int, error: type[Exception]) -> None:
+    venue = ScriptedVenue()
+    venue.on("/api/Auth/loginKey", lambda _: status(code))
+    async with rest_at(venue) as (rest, _):
+        with pytest.raises(error):
+            await rest.tokens.login()
 
 
 @pytest.mark.parametrize(

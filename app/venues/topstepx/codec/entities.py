@@ -182,9 +182,7 @@ def order_report(row: WireOrder) -> OrderReport:
 
 
 def fill(row: WireTrade) -> Fill:
-    """Fees are the venue's fees plus its commissions. Raises Theirs for an execution without price, size or
-    fees.
-    """
+    """Fees include commissions. Raises Theirs for an execution without price, size or fees."""
     fees = money_micro(row.fees, "fees")
     commissions = money_micro(row.commissions, "commissions") or 0
     if row.size == 0 or fees is None or fees < 0 or commissions < 0:

@@ -29,9 +29,7 @@ class Answer:
 
 
 class AnswerReader:
-    """`feed` bytes until it returns the Answer. Raises Theirs for anything that is not a bounded HTTP/1.1
-    answer.
-    """
+    """`feed` bytes until it returns the Answer. Raises Theirs for what is no bounded HTTP/1.1 answer."""
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -128,9 +128,7 @@ _DECODERS = {endpoint: msgspec.json.Decoder(kind) for endpoint, kind in _REPLIES
 
 
 def decode_reply(endpoint: Endpoint, body: bytes, kind: type[E]) -> E:
-    """The reply of `endpoint`, success or not. Raises Theirs for bytes that are no such reply or contradict
-    themselves.
-    """
+    """The reply of `endpoint`, success or not. Raises Theirs for bytes that are none, or contradictory."""
     reply = decode(_DECODERS[endpoint], body, endpoint)
     if not isinstance(reply, kind) or reply.success != (reply.error_code == 0):
         raise Theirs(f"{SOURCE} {endpoint}", f"success {reply.success} with error code {reply.error_code}")
@@ -172,8 +170,7 @@ class Verdict:
     error_code: int = 0
 
 
-# Statuses that prove that nothing was executed: the request was turned away before it reached the trading
-# system.
+# Statuses that prove that nothing was executed: turned away before it reached the trading system.
 _TURNED_AWAY = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 431})
 # Error codes that prove a refusal. Pending and UnknownError are left out on purpose: they may still execute.
 _PROVEN: dict[Endpoint, frozenset[int]] = {
@@ -186,9 +183,7 @@ _PROVEN: dict[Endpoint, frozenset[int]] = {
 
 
 def judge(endpoint: Endpoint, status: int, body: bytes) -> Verdict:
-    """The verdict on a complete HTTP answer to a writing request. Whatever is not proof is AMBIGUOUS. Never
-    raises.
-    """
+    """The verdict on a whole answer to a writing request. What is not proof is AMBIGUOUS. Never raises."""
     if status in _TURNED_AWAY:
         return Verdict(Outcome.REJECTED, reason=f"HTTP {status}")
     if status != 200:

@@ -63,9 +63,7 @@ def _price(name: str, instrument: Instrument, ticks: int) -> bytes:
 
 
 def _brackets(order: Order) -> Iterable[bytes]:
-    """Signed offsets from the fill: a long's stop is negative and its target positive, a short's mirrored
-    (facts 0.2).
-    """
+    """Signed offsets from the fill: a long's stop is negative, its target positive; a short mirrored."""
     if order.bracket is None:
         return
     sign = 1 if order.side is Side.BUY else -1

@@ -94,9 +94,7 @@ def check_handshake(record: bytes) -> None:
 
 
 def connection_key(body: bytes) -> str:
-    """What to send as `id` after a negotiation: the token of version 1, or the id of version 0. Raises
-    Theirs.
-    """
+    """What to send as `id` after a negotiation: version 1's token or version 0's id. Raises Theirs."""
     reply = decode(_negotiated, body, "hub negotiation")
     key = reply.connection_token or reply.connection_id
     if reply.error or not key:
