@@ -158,6 +158,8 @@ def start_ns(options: SimulatorOptions, feed: Feed, calendar: TradingCalendar) -
     utc_ns = int(local.astimezone(UTC).timestamp()) * NS
     if not calendar.covers(utc_ns):
         raise SettingsError("date", f"{day} is outside the trading calendar")
+    if isinstance(feed, Recorded) and not feed.first_ns <= utc_ns <= feed.last_ns:
+        raise SettingsError("date", f"{local:%Y-%m-%d %H:%M} New York is not within the recording")
     return utc_ns
 
 
@@ -204,6 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--account",
         action="append",
+        type=str.lower,
         choices=sorted(KINDS),
         help="kind of an account; may be repeated (default 50k)",
     )

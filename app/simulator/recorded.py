@@ -62,6 +62,10 @@ class Recorded:
     def first_ns(self) -> int:
         return self._times[0]
 
+    @property
+    def last_ns(self) -> int:
+        return self._times[-1]
+
     # -- Feed --------------------------------------------------------------------------------------
 
     @property

@@ -1,15 +1,16 @@
 """The REST endpoints as plain functions: a typed request in, the reply's members out. No HTTP here.
 
 `ENDPOINTS` is the whole API. Every reply has the envelope `success`, `errorCode`, `errorMessage`; payload
-members are null when there is nothing to show. Two endpoints (bars) are generators of work: they let the
-loop breathe between sessions.
+members are null when there is nothing to show. Everything is done in one go but bars, which let the loop
+breathe between sessions.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from app.clock import Clock
@@ -99,9 +100,9 @@ def log_out(api: Api, session: Session, body: requests.Nothing) -> Row:
 
 
 def account_search(api: Api, session: Session, body: requests.AccountSearch) -> Row:
+    """All accounts of the user: a locked one is still active, its `canTrade` says that it is locked."""
     accounts = [api.world.exchange.accounts[number] for number in api.accounts_of(session.user)]
-    wanted = [a for a in accounts if not (body.only_active_accounts and a.locked_for_good)]
-    return envelope(accounts=[account_row(account) for account in wanted])
+    return envelope(accounts=[account_row(account) for account in accounts])
 
 
 def contract_search(api: Api, session: Session, body: requests.ContractSearch) -> Row:
@@ -121,7 +122,7 @@ def contract_available(api: Api, session: Session, body: requests.ContractAvaila
     return envelope(contracts=[contract_row(active(symbol, today), today) for symbol in symbols])
 
 
-def _today(api: Api) -> Any:
+def _today(api: Api) -> date:
     return api.world.calendar.trade_date(api.world.now_ns)
 
 
@@ -147,18 +148,14 @@ async def retrieve_bars(api: Api, session: Session, body: requests.RetrieveBars)
 
 
 async def _bars(api: Api, query: history.Query) -> list[Row]:
+    """Session by session, newest first, until there is enough; the loop gets a turn after each."""
     found: list[history.Window] = []
-    async for windows in _by_session(api, query):
-        found += windows
+    for session in history.sessions(query, api.world.calendar):
+        found += history.windows(query, api.world.feed, session)
         if len(found) >= history.enough(query):
             break
-    return history.select(query, found)
-
-
-async def _by_session(api: Api, query: history.Query) -> AsyncIterator[list[history.Window]]:
-    for session in history.sessions(query, api.world.calendar):
-        yield history.windows(query, api.world.feed, session)
         await api.breathe()
+    return history.select(query, found)
 
 
 # -- orders ----------------------------------------------------------------------------------------

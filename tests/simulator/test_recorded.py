@@ -13,7 +13,7 @@ from app.domain.calendar import TradingCalendar
 from app.errors import SettingsError, Theirs
 from app.simulator.main import SimulatorOptions, feed_of, start_ns
 from app.simulator.recorded import Recorded
-from tests.simulator.conftest import ACCOUNT, Make
+from tests.simulator.conftest import ACCOUNT, Make, new_york
 
 CALENDAR = TradingCalendar()
 HEADER = "start_utc,open,high,low,close,volume"
@@ -119,6 +119,12 @@ def test_reads_trades_too(shared_data: Path) -> None:
     feed = Recorded.load(shared_data / "gcz13_ticks_2013-10-07_08.csv.gz", "GC", CALENDAR)
     assert sum(1 for _ in feed.ticks("GC", 0)) == 91_573
     assert start_ns(SimulatorOptions(), feed, CALENDAR) == feed.first_ns
+    assert start_ns(SimulatorOptions(day=date(2013, 10, 8)), feed, CALENDAR) == new_york(
+        date(2013, 10, 8), "09:28"
+    )
+    for day in (date(2013, 10, 6), date(2013, 10, 9)):
+        with pytest.raises(SettingsError, match="recording"):
+            start_ns(SimulatorOptions(day=day), feed, CALENDAR)
 
 
 def test_data_needs_its_symbol(tmp_path: Path) -> None:
