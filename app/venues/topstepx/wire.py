@@ -36,6 +36,7 @@ MAX_QUEUE = 64  # requests waiting for a connection; an engine under its order r
 PING_EVERY_NS = (
     20 * NS
 )  # an idle connection is used at least this often, well inside the usual 60 s of servers
+TURN_NS = PING_EVERY_NS // WARM  # the warm ones are pinged one after the other
 RETRY_NS = NS  # between two failed connects, unless somebody asks
 
 _HARD_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: unsent bytes are dropped, the peer sees a reset
@@ -238,7 +239,7 @@ class Pool:
             if self._missing():
                 await self._open_one()
             else:
-                await self._bell.wait(PING_EVERY_NS // WARM)
+                await self._bell.wait(TURN_NS)
                 self._tend(ping)
 
     def _missing(self) -> bool:
@@ -285,9 +286,9 @@ class Pool:
 
     def _tend(self, ping: Callable[[], Request]) -> None:
         """Ping the idle connection that rested longest; with too many of them, close it instead."""
-        if not self._idle:
+        oldest = min(self._idle, key=lambda c: c.used_ns, default=None)
+        if oldest is None or self.clock.mono_ns() - oldest.used_ns < TURN_NS:
             return
-        oldest = min(self._idle, key=lambda c: c.used_ns)
         if len(self._all) > WARM:
             oldest.abort("not needed")
         elif len(self._idle) > RESERVE:

@@ -343,7 +343,7 @@ async def test_idle_connections_are_pinged_in_turn() -> None:
         task = asyncio.create_task(pool.run(ping))
         for count in range(1, wire.WARM + 1):
             await asyncio.sleep(0)
-            clock.advance(wire.PING_EVERY_NS // wire.WARM)
+            clock.advance(wire.TURN_NS)
             async with asyncio.timeout(PATIENCE):
                 while len(pings) < count:
                     await asyncio.sleep(0)
@@ -351,6 +351,29 @@ async def test_idle_connections_are_pinged_in_turn() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert all(connection.used_ns > NS for connection in pool._all)
+
+
+async def test_connections_in_use_are_neither_pinged_nor_closed() -> None:
+    clock, pings = VirtualClock(NS), list[Probe]()
+
+    def ping() -> Probe:
+        pings.append(Probe("ping", Lane.KILL))
+        return pings[-1]
+
+    async with pool_at(polite, clock, warm=wire.LIMIT) as (pool, _):
+        task = asyncio.create_task(pool.run(ping))
+        for _ in range(5):
+            pool._bell.ring()
+            await asyncio.sleep(0)
+        assert len(pool._all) == wire.LIMIT and pings == []
+        for left in range(wire.LIMIT - 1, wire.WARM - 1, -1):
+            clock.advance(wire.TURN_NS)
+            async with asyncio.timeout(PATIENCE):
+                while len(pool._all) > left:
+                    await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(pool._all) == wire.WARM and pings == []
 
 
 async def test_a_refused_connect_tells_the_waiting_that_nothing_left() -> None:
