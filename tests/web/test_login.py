@@ -20,6 +20,7 @@ from app.web.login import (
     PASSWORD_MIN,
     SESSIONS_MAX,
     SOURCES_MAX,
+    WAITING_MAX,
     Brake,
     Login,
     PasswordFile,
@@ -160,3 +161,10 @@ async def test_refuses_a_thousand_tries_from_changing_addresses(file: PasswordFi
         clock.advance(10_000_000)
     assert tried < 30  # of a thousand within 10 s
     assert len(gate._sources) <= SOURCES_MAX
+
+
+async def test_refuses_more_than_a_few_waiting_logins(file: PasswordFile) -> None:
+    gate = Login(VirtualClock(NS), file)
+    crowd = [gate.enter(GOOD, f"10.0.0.{number}") for number in range(WAITING_MAX + 2)]
+    results = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [type(result) for result in results] == [str] * WAITING_MAX + [RateLimited] * 2

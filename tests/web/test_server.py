@@ -226,6 +226,27 @@ async def test_refuses_a_body_over_the_limit(guarded: Site) -> None:
     assert len(guarded.engine.asked) == 1 and len(guarded.engine.asked[0][2]) <= 200
 
 
+async def test_refuses_one_slow_body_too_many_yet_stops_entries(
+    guarded: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODIES_MAX", 1)
+    _, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+    head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
+    while guarded.web._bodies == 0:
+        await asyncio.sleep(0)
+    assert (await guarded.log_in(PASSWORD)).status == 503
+    assert (await guarded.post("/api/stop-entries")).status == 200
+    writer.close()
+
+
+async def test_refuses_a_body_that_takes_too_long(guarded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_SECONDS", 0)
+    head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    answer = await guarded.raw(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
+    assert answer.status == 408
+
+
 @pytest.mark.parametrize("body", [b"[]", b"1", b"{", b"\xff", b"{}{}"])
 async def test_refuses_a_body_that_is_no_object(guarded: Site, body: bytes) -> None:
     await guarded.log_in(PASSWORD)
