@@ -86,7 +86,7 @@ def _price(row: Row) -> str:
             return str(row[text])
         if row.get(ticks) is not None:
             return f"{row[ticks]} ticks"
-    return "market"
+    return "market" if row["type"] == "market" else ""
 
 
 def _usd(micro: Any) -> str:

@@ -231,7 +231,8 @@ def _orders(orders: Sequence[OrderView]) -> str:
 
 
 def _order(order: OrderView) -> str:
-    price = " / ".join(_price(p) for p in (order.stop, order.limit) if p) or "market"
+    none = "market" if order.type == "market" else "—"
+    price = " / ".join(_price(p) for p in (order.stop, order.limit) if p) or none
     done = f" {order.filled}/{order.size}" if order.filled and order.filled != order.size else ""
     live = "live" if order.state in LIVE_STATES else "past"
     reason = f' title="{_text(order.reason)}"' if order.reason else ""

@@ -155,3 +155,19 @@ def test_draws_any_prices_inside_the_picture(points: list[float], prices: list[f
     picture = parts.slots["chart"]
     _Tags(picture)
     assert "nan" not in picture and "inf" not in picture.replace("info", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop", "limit", "shown"),
+    [
+        ("stop", "6012.50", "", "6,012.50"),
+        ("stop_limit", "6012.50", "6013.00", "6,012.50 / 6,013.00"),
+        ("market", "", "", "market"),
+        ("stop", "", "", "—"),  # a leg whose entry never filled: the venue never set its price
+    ],
+)
+def test_shows_the_price_of_an_order_or_that_there_is_none(
+    kind: str, stop: str, limit: str, shown: str
+) -> None:
+    view = replace(ACTIVE, orders=(order(type=kind, stop=stop, limit=limit),))
+    assert f'<td class="num">{shown}</td>' in render(view, {}).slots["orders"]
