@@ -60,7 +60,6 @@ def run(home: Path, capfd: pytest.CaptureFixture[str]) -> Run:
         ("port = 0", 'port = "http"', "setting web.port"),
         ("port = 0", 'host = "0.0.0.0"\nport = 0', "plimsoll passwd"),
         ('mode = "simulate"', 'mode = "live"', "I accept"),
-        ('mode = "simulate"', 'mode = "shadow"', "setting mode"),
         ("required = false", "required = true", "setting board.required"),
         ('symbols = ["ES"]', 'symbols = ["XX", "ES"]', "XX"),
         ('symbols = ["ES"]', 'symbols = ["ES"]\naccounts = [4242]', "4242"),
