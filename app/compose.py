@@ -50,7 +50,6 @@ VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
 STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
 MS = 1_000_000
-STRATEGY_FIXED = {"zone": "America/New_York"}  # keys with one possible value
 
 log = logging.getLogger("plimsoll")
 
@@ -132,8 +131,6 @@ class _OnlyJournal:
 
 def _check(settings: Settings) -> None:
     """What the settings ask for must exist. Raises SettingsError."""
-    if settings.mode == "shadow":
-        raise SettingsError("mode", '"shadow" does not exist yet; write "simulate" or "live"')
     if settings.board.required:
         raise SettingsError("board.required", "no board can be connected yet; write false for the stand-in")
     try:
@@ -236,9 +233,6 @@ def _strategies(settings: Settings, calendar: TradingCalendar) -> list[Strategy]
     own = asdict(settings.strategy.overnight_range)
     if not own.pop("enabled"):
         return []
-    for name, only in STRATEGY_FIXED.items():
-        if own.pop(name, only) != only:
-            raise SettingsError(f"strategy.overnight_range.{name}", f"can only be {only!r}")
     values = {name: _plain(value) for name, value in own.items()}
     return [build("overnight_range", values, calendar)]
 

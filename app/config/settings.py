@@ -103,9 +103,6 @@ class OvernightRange(_Section, frozen=True):
     range_start: TimeOfDay = "18:00"
     range_end: TimeOfDay = "09:30"
     window_end: TimeOfDay = "15:45"
-    zone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z", description="time zone name")] = (
-        "America/New_York"
-    )
     grace_minutes: Annotated[int, _integer(0, 60, "minutes after range_end")] = 5
     minimum_bars: Annotated[int, _integer(1, DAY_MINUTES, "one-minute bars")] = 10
     atr_bars: Annotated[int, _integer(2, 200, "bars")] = 14
@@ -117,7 +114,7 @@ class OvernightRange(_Section, frozen=True):
     zone_inner: Annotated[Decimal, _decimal("0.01", "5", "fraction of half the daily ATR")] = Decimal("0.5")
     zone_outer: Annotated[Decimal, _decimal("0.01", "5", "fraction of half the daily ATR")] = Decimal("0.618")
     use_daily_atr: bool = False
-    daily_atr_days: Annotated[int, _integer(2, 200, "trading days")] = 14
+    daily_atr_days: Annotated[int, _integer(2, 40, "trading days")] = 14
     range_min_points: Points = Decimal(0)
     range_max_points: Points = Decimal(0)
     gap_max_points: Points = Decimal(0)

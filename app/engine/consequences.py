@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.events import Fill
 from app.domain.orders import Order, OrderState, OrderType, Role
+from app.engine import words
 from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.hours import Hours
@@ -51,6 +52,8 @@ class Consequences:
             self._protection.watch(order.contract)
         if before is OrderState.LOST:
             self._surfaced(order)
+        if order.state is OrderState.WORKING and before in (OrderState.SENT, OrderState.UNKNOWN):
+            self._log.add("info", "working", words.order(order), order.strategy)
         if order.state is OrderState.REJECTED:
             self._rejected(order)
         runner = self._runners.get(order.strategy)
@@ -58,6 +61,7 @@ class Consequences:
             runner.on_order(order)
 
     def filled(self, fill: Fill, order: Order) -> None:
+        self._log.add("info", "fill", words.fill(fill, order), order.strategy)
         if order.role is Role.ENTRY:
             self._one_cancels_other(order)
         if self._book.net(fill.contract):

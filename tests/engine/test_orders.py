@@ -226,6 +226,16 @@ def test_stops_the_desk_when_the_venue_says_the_account_is_stopped(world: World)
     assert world.engine.snapshot().reasons[0].code == "account"
 
 
+def test_tells_the_owner_what_works_and_what_filled(world: World) -> None:
+    world.engine.submit(stop_pair(world))
+    world.run(1)
+    world.exchange.move(world.exchange.price + 12)
+    world.run(1)
+    told = [e.text for e in world.engine.snapshot().events]
+    assert "buy 1 ES stop 6002.50, entry of manual" in told
+    assert "bought 1 ES at 6002.50, entry of manual" in told
+
+
 def test_sends_nothing_at_all_in_shadow_mode() -> None:
     world = World(mode="shadow").start()
     world.engine.submit([entry()])
