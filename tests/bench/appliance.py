@@ -23,6 +23,8 @@ START_S = 30.0  # until a process has said that it is ready, on a busy machine
 STOP_S = 10.0  # for an orderly end; then it is killed
 ANSWER_S = 10.0
 LOOK_EVERY_S = 0.005  # between two looks at a condition
+PRODUCT = ("-m", "app", "simulate")
+SPECIAL = ("-m", "tests.bench.venue")  # the same simulator, without its budget and as late as wanted
 
 SETTINGS = """\
 mode = "simulate"
@@ -141,7 +143,7 @@ async def until_async(condition: Callable[[], Awaitable[bool]], what: str, withi
 
 @asynccontextmanager
 async def simulator(
-    home: Path, *options: str, script: Sequence[str] = ("-m", "app", "simulate"), pinned: bool = False
+    home: Path, *options: str, script: Sequence[str] = PRODUCT, pinned: bool = False
 ) -> AsyncIterator[str]:
     """`plimsoll simulate` on a free port; yields its URL. `script` takes its place for a special one,
     `pinned` gives it a core of its own.
@@ -219,11 +221,15 @@ async def status(data_dir: Path) -> dict[str, Any]:
         return {}
 
 
-async def synced(data_dir: Path, within_s: float = START_S) -> dict[str, Any]:
-    """The first snapshot after a complete read that agreed. Raises TimeoutError."""
+async def synced(child: Child, data_dir: Path, within_s: float = START_S) -> dict[str, Any]:
+    """The first snapshot after a complete read that agreed. Raises TimeoutError, or RuntimeError with the last
+    words of a service that ended instead.
+    """
     seen: dict[str, Any] = {}
 
     async def agrees() -> bool:
+        if not child.alive:
+            raise RuntimeError(f"the service ended by itself:\n{child.said()}")
         seen.update(await status(data_dir))
         return bool(seen.get("synced"))
 

@@ -47,13 +47,12 @@ def measure() -> list[Row]:
 
 async def _measure(home: Path, certificate: Path, key: Path) -> list[Row]:
     from app.venues.topstepx.limiter import Limiter
-    from tests.bench.appliance import simulator, write_settings
+    from tests.bench.appliance import SPECIAL, simulator, write_settings
     from tests.bench.desk import desk
 
     options = ("--tls", str(certificate), str(key), "--slow", str(SLOW_MS), "--quotes-per-second", "20")
-    script = ("-m", "tests.bench.venue")
     stamps = Stamps()
-    async with simulator(home, *options, script=script, pinned=True) as url:
+    async with simulator(home, *options, script=SPECIAL, pinned=True) as url:
         file = write_settings(home, url, ("MES",), risk="default_max_contracts = 5", strategy=False)
         async with desk(file, [], stamps.seen, durable=True, limiter=Limiter()) as running:
             rounds = [await _round(running, stamps, number) for number in range(ROUNDS)]
@@ -78,7 +77,7 @@ class Stamps:
         def sent(_: KillWrite) -> None:
             stamps.bytes_ns = stamps.bytes_ns or time.monotonic_ns()
 
-        KillWrite.sent = sent  # type: ignore[method-assign]  # called when the bytes are with the transport
+        setattr(KillWrite, "sent", sent)  # noqa: B010  # called when the bytes are with the transport
 
     def clear(self) -> None:
         self.bytes_ns = self.closed_ns = self.flat_ns = 0

@@ -19,7 +19,7 @@ from app.domain.market import Bar, Quote
 from app.domain.orders import Bracket, Order, OrderState, OrderType, Side
 from app.engine.ports import StrategyView
 from app.engine.records import LatencyMeasured, Record
-from tests.bench.appliance import simulator, until, write_settings
+from tests.bench.appliance import SPECIAL, simulator, until, write_settings
 from tests.bench.desk import desk
 from tests.bench.figures import Row, measured, most
 
@@ -28,7 +28,6 @@ ROUNDS = 5  # of each journal, in turn
 ORDERS = 80  # of one round; the first WARM are not counted
 WARM = 10
 QUOTES = "50"  # a second
-VENUE = ("-m", "tests.bench.venue")
 DISTANCE_TICKS, SPREAD_TICKS = 100, 200  # above the market, within the collar, a new price each time
 ROUND_S = 60.0
 STAGES = ("frame", "strategy", "gate", "journal", "send", "acknowledge")
@@ -106,7 +105,7 @@ async def _measure() -> list[Row]:
     durable: list[LatencyMeasured] = []
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # a temporary folder may be memory
         home = Path(folder)
-        async with simulator(home, "--quotes-per-second", QUOTES, script=VENUE, pinned=True) as url:
+        async with simulator(home, "--quotes-per-second", QUOTES, script=SPECIAL, pinned=True) as url:
             for turn in range(ROUNDS):
                 memory += await _round(home / f"memory-{turn}", url, durable=False)
                 durable += await _round(home / f"durable-{turn}", url, durable=True)

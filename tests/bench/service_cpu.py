@@ -31,7 +31,7 @@ async def _measure() -> list[Row]:
         home = Path(folder)
         async with simulator(home, "--quotes-per-second", QUOTES) as url:
             async with service(write_settings(home, url, SYMBOLS)) as child:
-                feeds = (await synced(home / "data"))["feeds"]
+                feeds = (await synced(child, home / "data"))["feeds"]
                 await asyncio.sleep(WINDOW_S)  # history is read and the caches are warm
                 shares = [await _share(child.pid) for _ in range(WINDOWS)]
             records = await _records_per_second(url, [feed["contract"] for feed in feeds])

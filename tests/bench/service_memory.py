@@ -44,7 +44,7 @@ async def _measure() -> list[Row]:
 
 async def _rss_once(home: Path, url: str, settle_s: float = 0) -> float:
     async with service(write_settings(home, url, SYMBOLS)) as child:
-        await synced(home / "data")
+        await synced(child, home / "data")
         await asyncio.sleep(settle_s)
         return rss_mb(child.pid)
 
@@ -53,5 +53,5 @@ async def _imported(home: Path, url: str) -> set[str]:
     """Names of every module the service imports until its books agree, as the interpreter itself tells."""
     script = (sys.executable, "-X", "importtime", "-m", "app", "run")
     async with service(write_settings(home, url, SYMBOLS), script=script) as child:
-        await synced(home / "data")
+        await synced(child, home / "data")
     return set(IMPORTED.findall(child.log.read_text(errors="replace")))

@@ -52,10 +52,10 @@ async def _start_ms(home: Path, url: str) -> tuple[float, float]:
         file, notified = write_settings(own, url), Notified(own / "notify")
         begun = time.perf_counter_ns()
         try:
-            async with service(file, NOTIFY_SOCKET=str(notified.path)):
+            async with service(file, NOTIFY_SOCKET=str(notified.path)) as child:
                 await notified.ready()
                 listening = time.perf_counter_ns()
-                await synced(own / "data")
+                await synced(child, own / "data")
                 return (listening - begun) / 1e6, (time.perf_counter_ns() - begun) / 1e6
         finally:
             notified.close()

@@ -1,7 +1,8 @@
-"""The simulator for a measurement: no request budget of its own, TLS if wanted, some replies slow.
+"""The simulator for measurements and long tests: no request budget of its own, TLS if wanted, late if wanted.
 
-`python -m tests.bench.venue --port 0 --json [--tls CERTIFICATE KEY] [--slow MS] [any simulate option]`. The
-client keeps the venue's budget on its side; what the simulator would refuse beyond it is not measured.
+`python -m tests.bench.venue --port 0 --json [--tls CERTIFICATE KEY] [--slow MS] [--late MS]` and what
+`simulate` takes: `--slow` delays the answers of one endpoint, `--late` the events of the user hub. The client
+keeps the venue's budget on its side; what the simulator would refuse beyond it is not looked at.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from app.simulator.limits import RateLimits
 SLOW_PATH = "/api/contract/searchbyid"  # asked for by nothing but the measurement
 
 
-class SlowReads(NoFaults):
-    """One endpoint answers late; everything else as it is."""
+class Late(NoFaults):
+    """One endpoint answers `slow_ns` late, the user hub tells `late_ns` late; everything else as it is."""
 
-    def __init__(self, delay_ns: int) -> None:
-        self._delay_ns = delay_ns
+    def __init__(self, slow_ns: int, late_ns: int) -> None:
+        self._slow_ns, self._late_ns = slow_ns, late_ns
 
     def reply(self, path: str, reply: Reply) -> Reply:
-        return replace(reply, delay_ns=self._delay_ns) if path == SLOW_PATH else reply
+        return replace(reply, delay_ns=self._slow_ns) if path == SLOW_PATH else reply
 
     def event(self, hub: str, event: Outgoing) -> Sequence[Outgoing]:
-        return (event,)
+        return (replace(event, delay_ns=self._late_ns),) if hub == "user" else (event,)
 
 
 def _unlimited(self: RateLimits, *_: object) -> bool:
     return True
 
 
-async def _serve(options: simulate.SimulatorOptions, slow_ms: int, tls: ssl.SSLContext | None) -> None:
-    simulator = simulate.Simulator(options, faults=SlowReads(slow_ms * MS))
+async def _serve(options: simulate.SimulatorOptions, faults: Late, tls: ssl.SSLContext | None) -> None:
+    simulator = simulate.Simulator(options, faults=faults)
     simulate.warm_up(simulator.world.feed, simulator.world.now_ns)
     runner = web.AppRunner(simulator.server.application(), access_log=None)
     await runner.setup()
@@ -56,13 +57,15 @@ def main() -> None:
     simulate.add_arguments(parser)
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     parser.add_argument("--slow", type=int, default=0, metavar="MS")
+    parser.add_argument("--late", type=int, default=0, metavar="MS")
     arguments = parser.parse_args()
     tls = None
     if arguments.tls:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(*arguments.tls)
-    RateLimits.admit = _unlimited  # type: ignore[method-assign]
-    asyncio.run(_serve(simulate.options_from(arguments), arguments.slow, tls))
+    setattr(RateLimits, "admit", _unlimited)  # noqa: B010  # a plain assignment would be a type error
+    late = Late(arguments.slow * MS, arguments.late * MS)
+    asyncio.run(_serve(simulate.options_from(arguments), late, tls))
 
 
 if __name__ == "__main__":
