@@ -222,8 +222,9 @@ async def status(data_dir: Path) -> dict[str, Any]:
 
 
 async def synced(child: Child, data_dir: Path, within_s: float = START_S) -> dict[str, Any]:
-    """The first snapshot after a complete read that agreed. Raises TimeoutError, or RuntimeError with the last
-    words of a service that ended instead.
+    """The first snapshot after a complete read that agreed.
+
+    Raises TimeoutError, or RuntimeError with the last words of a service that ended instead.
     """
     seen: dict[str, Any] = {}
 
