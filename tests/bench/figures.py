@@ -9,6 +9,7 @@ A row is a plain dict, so that a job may add what it likes. Two shapes are known
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ COLUMNS = ("job", "figure", "unit", "n", "median", "p95", "p99", "goal", "met")
 def percentile(samples: Sequence[float], share: float) -> float:
     """The smallest sample that at least `share` (0..1) of them do not exceed. Raises IndexError for none."""
     ordered = sorted(samples)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def measured(job: str, figure: str, unit: str, samples: Sequence[float], *goals: Row, **more: Any) -> Row:

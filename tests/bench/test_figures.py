@@ -1,0 +1,48 @@
+"""Rows, goals and drift of the benchmarks; nothing is timed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.figures import drifted, least, measured, most, percentile, table
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, 1), (0.01, 1), (0.5, 50), (0.951, 96), (0.99, 99), (1.0, 100)]
+)
+def test_takes_the_smallest_sample_that_covers_the_share(share: float, expected: int) -> None:
+    assert percentile(range(100, 0, -1), share) == expected
+
+
+def test_refuses_a_percentile_of_nothing() -> None:
+    with pytest.raises(IndexError):
+        percentile([], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"), [(most(2), True), (most(1.9), False), (least(2), True), (least(2.1), False)]
+)
+def test_holds_a_goal_at_its_bound(goal: dict[str, float], met: bool) -> None:
+    assert measured("job", "figure", "ms", [1, 2, 3], goal)["met"] is met
+
+
+def test_misses_when_one_of_two_goals_is_missed() -> None:
+    row = measured("job", "figure", "ms", [1, 2, 30], most(2), most(10, "p99"))
+    assert row["met"] is False
+    assert "NO" in table([row])
+
+
+def test_says_nothing_of_a_figure_without_a_goal() -> None:
+    assert measured("job", "figure", "ms", [1.0])["met"] is None
+
+
+def test_names_what_moved_by_more_than_a_fifth_and_nothing_else() -> None:
+    before = [measured("job", "a", "ms", [10.0]), {"job": "pair", "cython_ns": 100, "go_ns": 50}]
+    after = [measured("job", "a", "ms", [12.0]), {"job": "pair", "cython_ns": 121, "go_ns": 50, "c_ns": 9}]
+    assert list(drifted(after, before)) == ["pair  cython_ns: 100 -> 121 (+21%)"]
+
+
+def test_shows_rows_of_both_shapes() -> None:
+    text = table([measured("job", "a", "ms", [1234.5]), {"job": "pair", "cython_ns": 8.5, "go_ns": 8.1}])
+    assert "1,234" in text
+    assert "pair: cython_ns 8.50  go_ns 8.10" in text
