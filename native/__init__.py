@@ -12,9 +12,11 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["NativeError", "active", "fixed", "require_compiled"]
+__all__ = ["NativeError", "active", "fixed", "require_compiled", "sequences"]
 
-MODULES = ("fixed",)
+MODULES = ("fixed", "sequences")
+# Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
+UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
 
 
@@ -32,11 +34,12 @@ def _choice() -> str:
 def _pick(name: str, choice: str) -> ModuleType:
     if choice == "pure":
         return importlib.import_module(f"native.{name}_py")
+    module = f"native.{name}_{'run' if name in UNLOCKED else 'c'}"
     try:
-        return importlib.import_module(f"native.{name}_c")
+        return importlib.import_module(module)
     except ImportError as error:
         raise NativeError(
-            f"the compiled module native.{name}_c cannot be loaded ({error}); run ./build.sh native, "
+            f"the compiled module {module} cannot be loaded ({error}); run ./build.sh native, "
             f"or set {VARIABLE}=pure for development"
         ) from error
 
@@ -45,8 +48,10 @@ _CHOICE = _choice()
 
 if TYPE_CHECKING:
     from native import fixed_py as fixed
+    from native import sequences_py as sequences
 else:
     fixed = _pick("fixed", _CHOICE)
+    sequences = _pick("sequences", _CHOICE)
 
 
 def active() -> dict[str, str]:

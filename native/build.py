@@ -22,7 +22,8 @@ DIRECTIVES = {
     "annotation_typing": False,  # plain `n: int` annotations would clash with the types of the .pxd
     "embedsignature": True,
 }
-COMPILER_FLAGS = ["-O2", "-g0", "-Wall", "-Wno-unused-function"]
+# No fused multiply-add (gcc's default on aarch64): it rounds once where the pure twin rounds twice.
+COMPILER_FLAGS = ["-O2", "-g0", "-ffp-contract=off", "-Wall", "-Wno-unused-function"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 HERE = Path(__file__).resolve().parent
 
@@ -34,7 +35,20 @@ def modules(folder: Path = HERE) -> list[str]:
 
 def extension(name: str, folder: Path = HERE) -> Path:
     """Return where the compiled twin of ``name`` lies for this interpreter."""
-    return folder / f"{name}_c{SUFFIX}"
+    return _built(f"{name}_c", folder)
+
+
+def units(name: str, folder: Path = HERE) -> dict[str, Path]:
+    """Return the modules made for ``name`` with their sources: the twin, and maybe ``<name>_run``.
+
+    The latter wraps a call of the twin to run without the interpreter's lock, which no Python source can say.
+    """
+    found = {f"{name}_c": folder / f"{name}_py.py", f"{name}_run": folder / f"{name}_run.pyx"}
+    return {module: source for module, source in found.items() if source.exists()}
+
+
+def _built(module: str, folder: Path) -> Path:
+    return folder / f"{module}{SUFFIX}"
 
 
 def _stamp(name: str, folder: Path) -> Path:
@@ -45,7 +59,7 @@ def _stamp(name: str, folder: Path) -> Path:
 def fingerprint(name: str, folder: Path = HERE) -> str:
     """Return a digest of everything the compiled twin of ``name`` is made from."""
     digest = hashlib.sha256(f"{version('cython')} {sys.version} {sysconfig.get_platform()}".encode())
-    for path in (folder / f"{name}_py.py", folder / f"{name}_c.pxd", Path(__file__)):
+    for path in (*units(name, folder).values(), folder / f"{name}_c.pxd", Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -57,7 +71,8 @@ def stale(folder: Path = HERE) -> list[str]:
 
 def _is_current(name: str, folder: Path) -> bool:
     stamp = _stamp(name, folder)
-    if not extension(name, folder).exists() or not stamp.exists():
+    made = [_built(module, folder) for module in units(name, folder)]
+    if not all(path.exists() for path in (*made, stamp)):
         return False
     return stamp.read_text() == fingerprint(name, folder)
 
@@ -79,19 +94,21 @@ def _compile(name: str, folder: Path, temporary: Path) -> None:
     package = temporary / "native"
     package.mkdir(exist_ok=True)
     (package / "__init__.py").touch()
-    source = package / f"{name}_c.py"
-    shutil.copyfile(folder / f"{name}_py.py", source)
     shutil.copyfile(folder / f"{name}_c.pxd", package / f"{name}_c.pxd")
-    wanted = Extension(
-        f"native.{name}_c", [str(source)], extra_compile_args=COMPILER_FLAGS, extra_link_args=["-s"]
-    )
-    compiled = cythonize([wanted], compiler_directives=DIRECTIVES, force=True, quiet=True)
+    wanted = []
+    for module, source in units(name, folder).items():
+        copy = package / f"{module}{source.suffix}"
+        shutil.copyfile(source, copy)
+        options = {"extra_compile_args": COMPILER_FLAGS, "extra_link_args": ["-s"]}
+        wanted.append(Extension(f"native.{module}", [str(copy)], **options))
+    compiled = cythonize(wanted, compiler_directives=DIRECTIVES, force=True, quiet=True)
     command = Distribution({"name": "native", "ext_modules": compiled}).get_command_obj("build_ext")
     command.build_lib = str(temporary / "lib")
     command.build_temp = str(temporary / "objects")
     command.ensure_finalized()
     command.run()
-    _install(temporary / "lib" / "native" / extension(name, folder).name, extension(name, folder))
+    for module in units(name, folder):
+        _install(_built(module, temporary / "lib" / "native"), _built(module, folder))
     _stamp(name, folder).write_text(fingerprint(name, folder))
 
 

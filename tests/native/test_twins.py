@@ -111,6 +111,15 @@ def test_rebuilds_after_a_change_of_source_or_types_only(small: Path) -> None:
         assert build.build(small) == ["wide"]
 
 
+def test_builds_the_wrapper_beside_its_twin_and_again_when_it_changes(small: Path) -> None:
+    wrapper = small / "wide_run.pyx"
+    wrapper.write_text("from native.wide_c cimport product\ndef twice(n):\n    return product(n, 2)\n")
+    assert build.build(small) == ["wide"]
+    assert python("from native import wide_run; print(wide_run.twice(21))", small.parent).stdout == "42\n"
+    wrapper.write_text(wrapper.read_text() + "\n# changed\n")
+    assert build.stale(small) == ["wide"]
+
+
 def test_a_failed_compilation_fails_the_build(copy: Path) -> None:
     (copy / "fixed_c.pxd").write_text("cdef no_such_type nonsense\n")
     done = subprocess.run(
