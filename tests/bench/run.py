@@ -29,6 +29,7 @@ JOBS = (
     "kill",
     "store_rows",
     "replay_week",
+    "sequences",
 )
 JOB_SECONDS = (
     900  # the longest job takes some two minutes on a quiet machine; the board is several times slower
