@@ -1,8 +1,8 @@
 """The simulator for measurements and long tests: no request budget of its own, TLS if wanted, late if wanted.
 
 `python -m tests.bench.venue --port 0 --json [--tls CERTIFICATE KEY] [--slow MS] [--late MS]` and what
-`simulate` takes: `--slow` delays the answers of one endpoint, `--late` the events of the user hub. The client
-keeps the venue's budget on its side; what the simulator would refuse beyond it is not looked at.
+`simulate` takes: `--slow` delays the answers of one endpoint, `--late` those that change an order and the
+events of the user hub. The client keeps the venue's budget on its side; nobody refuses what is beyond it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ from app.simulator.faults import NoFaults, Outgoing, Reply
 from app.simulator.limits import RateLimits
 
 SLOW_PATH = "/api/contract/searchbyid"  # asked for by nothing but the measurement
+CHANGING = frozenset(
+    {"/api/order/place", "/api/order/modify", "/api/order/cancel", "/api/position/closecontract"}
+)
 
 
 class Late(NoFaults):
-    """One endpoint answers `slow_ns` late, the user hub tells `late_ns` late; everything else as it is."""
+    """One endpoint answers `slow_ns` late. What changed an order is answered and told `late_ns` after."""
 
     def __init__(self, slow_ns: int, late_ns: int) -> None:
         self._slow_ns, self._late_ns = slow_ns, late_ns
 
     def reply(self, path: str, reply: Reply) -> Reply:
-        return replace(reply, delay_ns=self._slow_ns) if path == SLOW_PATH else reply
+        delay_ns = self._late_ns if path in CHANGING else self._slow_ns if path == SLOW_PATH else 0
+        return replace(reply, delay_ns=delay_ns)
 
     def event(self, hub: str, event: Outgoing) -> Sequence[Outgoing]:
         return (replace(event, delay_ns=self._late_ns),) if hub == "user" else (event,)

@@ -123,7 +123,7 @@ class Day:
 async def _a_day(home: Path) -> AsyncIterator[Day]:
     script = (sys.executable, "-m", "tests.soak.trader", "--pace", PACE_MS)
     async with simulator(home, script=SPECIAL) as url:
-        file = write_settings(home, url, ("MES",), risk=RISK)
+        file = write_settings(home, url, ("MES", "ES"), risk=RISK)
         async with service(file, script=script) as child:
             day = Day(home, url, child)
             await synced(child, day.data)
