@@ -12,9 +12,9 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["NativeError", "active", "fixed", "require_compiled", "sequences"]
+__all__ = ["NativeError", "active", "fixed", "indicators", "market", "require_compiled", "sequences"]
 
-MODULES = ("fixed", "sequences")
+MODULES = ("fixed", "indicators", "market", "sequences")
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -48,9 +48,13 @@ _CHOICE = _choice()
 
 if TYPE_CHECKING:
     from native import fixed_py as fixed
+    from native import indicators_py as indicators
+    from native import market_py as market
     from native import sequences_py as sequences
 else:
     fixed = _pick("fixed", _CHOICE)
+    indicators = _pick("indicators", _CHOICE)
+    market = _pick("market", _CHOICE)
     sequences = _pick("sequences", _CHOICE)
 
 

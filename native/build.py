@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -59,9 +60,21 @@ def _stamp(name: str, folder: Path) -> Path:
 def fingerprint(name: str, folder: Path = HERE) -> str:
     """Return a digest of everything the compiled twin of ``name`` is made from."""
     digest = hashlib.sha256(f"{version('cython')} {sys.version} {sysconfig.get_platform()}".encode())
-    for path in (*units(name, folder).values(), folder / f"{name}_c.pxd", Path(__file__)):
+    for path in (*units(name, folder).values(), *_types(name, folder), Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _types(name: str, folder: Path) -> list[Path]:
+    """Return the ``.pxd`` of ``name`` and of the twins whose types it uses: their layout is compiled in."""
+    own = folder / f"{name}_c.pxd"
+    used = re.findall(r"^from native\.(\w+)_c cimport ", own.read_text(), re.MULTILINE)
+    return [own, *(folder / f"{other}_c.pxd" for other in used)]
+
+
+def _of_compiled(source: str) -> str:
+    """Return ``source`` with the twins it imports being compiled ones: a twin keeps to its kind."""
+    return re.sub(r"^from native\.(\w+)_py import ", r"from native.\1_c import ", source, flags=re.MULTILINE)
 
 
 def stale(folder: Path = HERE) -> list[str]:
@@ -94,11 +107,12 @@ def _compile(name: str, folder: Path, temporary: Path) -> None:
     package = temporary / "native"
     package.mkdir(exist_ok=True)
     (package / "__init__.py").touch()
-    shutil.copyfile(folder / f"{name}_c.pxd", package / f"{name}_c.pxd")
+    for types in _types(name, folder):
+        shutil.copyfile(types, package / types.name)
     wanted = []
     for module, source in units(name, folder).items():
         copy = package / f"{module}{source.suffix}"
-        shutil.copyfile(source, copy)
+        copy.write_text(_of_compiled(source.read_text()))
         options = {"extra_compile_args": COMPILER_FLAGS, "extra_link_args": ["-s"]}
         wanted.append(Extension(f"native.{module}", [str(copy)], **options))
     compiled = cythonize(wanted, compiler_directives=DIRECTIVES, force=True, quiet=True)
