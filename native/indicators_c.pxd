@@ -31,6 +31,8 @@ cdef class Sma(Indicator):
     cdef Py_ssize_t _at
     cdef double _sum
     cdef double _fresh
+    @cython.locals(number=double, last=bint, total=double)
+    cpdef double peek(self, object close) except? -1
     @cython.locals(at=Py_ssize_t)
     cdef int _feed(self, double high, double low, double close, double volume) except -1
 

@@ -102,6 +102,14 @@ class Sma(Indicator):
         self._feed(0.0, 0.0, _number(close), 0.0)
         return self.value
 
+    def peek(self, close: float) -> float:
+        """Return what ``update`` would, to the last bit, and change nothing."""
+        number, last = _number(close), self._at + 1 == self.period
+        if self.seen < self.period and not last:
+            return _NAN
+        total = self._fresh + number if last else self._sum + (number - self._ring[self._at])
+        return total / self.period
+
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         at = self._at
         self._sum += close - self._ring[at]

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
+from operator import attrgetter
 
 from app.domain.calendar import CHICAGO, OPEN_HOUR
 from app.domain.market import MINUTE_NS, Bar, MarketTrade
 from app.errors import Ours
+from native import market
 
 NS = 1_000_000_000
-DAY_MINUTES = 1_440  # the longest bar: one trading day
+DAY_MINUTES = market.DAY_MINUTES  # the longest bar: one trading day
 
+# A bar as `native.market` knows it.
+_ROW = attrgetter("start_ns", "open_ticks", "high_ticks", "low_ticks", "close_ticks", "volume")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 
@@ -28,14 +32,18 @@ def _opening(local: datetime) -> int:
     return (opens.astimezone(UTC) - _EPOCH) // timedelta(seconds=1) * NS
 
 
+def _check_length(minutes: int) -> None:
+    if not 1 <= minutes <= DAY_MINUTES:
+        raise Ours(f"bars of {minutes} minutes: 1..{DAY_MINUTES} are possible")
+
+
 class Windows:
     """The windows of `minutes` length. Remembers the trading day last asked about."""
 
     __slots__ = ("_day_end_ns", "_day_start_ns", "length_ns", "minutes")
 
     def __init__(self, minutes: int) -> None:
-        if not 1 <= minutes <= DAY_MINUTES:
-            raise Ours(f"bars of {minutes} minutes: 1..{DAY_MINUTES} are possible")
+        _check_length(minutes)
         self.minutes, self.length_ns = minutes, minutes * MINUTE_NS
         self._day_start_ns = self._day_end_ns = 0
 
@@ -55,62 +63,42 @@ class Windows:
         self._day_start_ns, self._day_end_ns = _opening(opened), _opening(opened + _DAY)
 
 
-class _Growing:
-    """The bar whose window is open."""
-
-    __slots__ = ("close", "high", "low", "open", "volume", "window")
-
-    def __init__(self, window: tuple[int, int], price: int) -> None:
-        self.window = window
-        self.open = self.high = self.low = self.close = price
-        self.volume = 0
-
-    def take(self, high: int, low: int, close: int, volume: int) -> None:
-        self.high = max(self.high, high)
-        self.low = min(self.low, low)
-        self.close = close
-        self.volume += volume
-
-    def bar(self) -> Bar:
-        return Bar(self.window[0], self.open, self.high, self.low, self.close, self.volume)
-
-
 class BarBuilder:
     """Bars of one contract, trade by trade. A bar that was told is final; `late` counts what missed it."""
 
     def __init__(self, minutes: int) -> None:
-        self._windows = Windows(minutes)
-        self._growing: _Growing | None = None
-        self._told_until_ns = 0
+        _check_length(minutes)
+        self._market = market.Market((minutes,), Windows(DAY_MINUTES).of)
         self._contract = ""
-        self.late = 0  # trades that came after their bar had been told
+
+    @property
+    def late(self) -> int:
+        """Trades that came after their bar had been told."""
+        return self._market.late(0)
 
     def add(self, trade: MarketTrade) -> Bar | None:
-        """Take a trade; returns the bar it ended, if any. Raises Ours for a trade of another contract."""
+        """Take a trade; returns the bar it ended, if any. Raises Ours for a trade of another contract, or
+        with numbers that no trade has; nothing has changed then.
+        """
         self._contract = self._contract or trade.contract
         if trade.contract != self._contract:
             raise Ours(f"a trade of {trade.contract} in the bars of {self._contract}")
-        growing = self._growing
-        if trade.utc_ns < (growing.window[0] if growing else self._told_until_ns):
-            self.late += 1
-            return None
-        closed = self.close_until(trade.utc_ns)
-        if self._growing is None:
-            self._growing = _Growing(self._windows.of(trade.utc_ns), trade.price_ticks)
-        self._growing.take(trade.price_ticks, trade.price_ticks, trade.price_ticks, trade.size)
-        return closed
+        try:
+            closed = self._market.on_trade(trade.price_ticks, trade.size, trade.utc_ns)
+        except (ValueError, OverflowError) as error:
+            raise Ours(f"a trade of {trade.contract}: {error}") from None
+        return self._told() if closed else None
 
     def close_until(self, utc_ns: int) -> Bar | None:
         """The bar whose window has ended by `utc_ns`, if one is open; told once."""
-        growing = self._growing
-        if growing is None or utc_ns < growing.window[1]:
-            return None
-        self._growing, self._told_until_ns = None, growing.window[1]
-        return growing.bar()
+        return self._told() if self._market.close_until(utc_ns) else None
 
     def ends_ns(self) -> int | None:
         """When the open window ends (call `close_until` then); None while no bar is open."""
-        return self._growing.window[1] if self._growing else None
+        return self._market.ends_ns(0)
+
+    def _told(self) -> Bar:
+        return Bar(*self._market.closed.row(0))
 
 
 def coarsen(bars: Iterable[Bar], minutes: int, partial: bool = False, until_ns: int = 0) -> list[Bar]:
@@ -118,21 +106,19 @@ def coarsen(bars: Iterable[Bar], minutes: int, partial: bool = False, until_ns: 
 
     The last window counts as completed when its last minute has a bar or `until_ns` (up to which `bars` are
     complete) is not before its end; otherwise it is left out, unless `partial`. Raises Ours for bars that
-    are not in order.
+    are not in order or hold numbers that no bar has.
     """
-    windows, grown = Windows(minutes), list[_Growing]()
-    last_ns = -1
-    for bar in bars:
-        if bar.start_ns <= last_ns:
-            raise Ours(f"bar {bar.start_ns} after bar {last_ns}")
-        last_ns = bar.start_ns
-        window = windows.of(bar.start_ns)
-        if not grown or grown[-1].window != window:
-            grown.append(_Growing(window, bar.open_ticks))
-        grown[-1].take(bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume)
-    if grown and not partial and max(last_ns + MINUTE_NS, until_ns) < grown[-1].window[1]:
-        grown.pop()
-    return [each.bar() for each in grown]
+    windows = Windows(minutes)
+    try:
+        fine = market.Bars(map(_ROW, bars))
+        coarse = market.coarsen(fine, minutes, Windows(DAY_MINUTES).of).rows()
+    except (ValueError, OverflowError) as error:
+        raise Ours(str(error)) from None
+    if coarse and not partial:
+        complete_ns = max(fine.row(len(fine) - 1)[0] + MINUTE_NS, until_ns)
+        if complete_ns < windows.of(coarse[-1][0])[1]:
+            coarse.pop()
+    return [Bar(*row) for row in coarse]
 
 
 def true_range(bar: Bar, previous_close_ticks: int) -> int:
