@@ -7,7 +7,6 @@ time: a cross against it closes it, and the next entry waits for the next cross.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from app.domain.orders import Bracket, Order, OrderType, Side
 from app.errors import SettingsError
 from app.strategies.settings import about
 from app.strategies.view import View
+from native import indicators
 
 NAME = "sma_cross"
 
@@ -40,7 +40,7 @@ class SmaCrossSettings:
 
 
 class SmaCross:
-    """Implements the engine's `Strategy` protocol. Its only memory, the closes, comes back with the
+    """Implements the engine's `Strategy` protocol. Its only memory, the averages, comes back with the
     history.
     """
 
@@ -51,8 +51,8 @@ class SmaCross:
         """Raises Refused for an unknown symbol."""
         by_symbol(settings.symbol)
         self.settings, self.symbol = settings, settings.symbol
-        self._closes: deque[int] = deque(maxlen=settings.slow + 1)
-        self._fast_sum = self._slow_sum = 0
+        self._fast, self._slow = indicators.Sma(settings.fast), indicators.Sma(settings.slow)
+        self._bars = 0  # closes taken, counted to one more than the slow average needs
         self._above = 0  # 1 fast above slow, -1 below, 0 not known yet
         self._last_ns = 0
         self._contract = ""
@@ -98,18 +98,20 @@ class SmaCross:
 
     def facts(self) -> Mapping[str, str]:
         trend = {1: "above", -1: "below"}.get(self._above, "")
-        return {"fast": trend, "bars": str(len(self._closes))}
+        return {"fast": trend, "bars": str(self._bars)}
 
     def _take(self, close: int) -> int:
         """The side of the fast average after `close`; averages that are equal keep the side they had."""
-        closes, fast, slow = self._closes, self.settings.fast, self.settings.slow
-        closes.append(close)
-        self._fast_sum += close - (closes[-fast - 1] if len(closes) > fast else 0)
-        self._slow_sum += close - (closes[0] if len(closes) > slow else 0)
-        if len(closes) < slow:
-            return 0
-        gap = self._fast_sum * slow - self._slow_sum * fast
-        return (gap > 0) - (gap < 0) or self._above
+        self._bars = min(self._bars + 1, self.settings.slow + 1)
+        return self._side(self._fast.update(close), self._slow.update(close))
+
+    def _side(self, fast: float, slow: float) -> int:
+        """0 while the slow average is not a number yet.
+
+        Sums of ticks are exact in float64, and means of at most 1,000 whole numbers that differ do so by a
+        millionth or more: comparing the means is comparing the fractions.
+        """
+        return (fast > slow) - (fast < slow) or self._above
 
     def _turn(self, side: Side, bar_ns: int) -> Sequence[Intent]:
         net = self._view.net(self.symbol)
