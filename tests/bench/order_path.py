@@ -27,7 +27,8 @@ JOB = "order_path"
 ROUNDS = 5  # of each journal, in turn
 ORDERS = 80  # of one round; the first WARM are not counted
 WARM = 10
-QUOTES = "50"  # a second
+QUOTES = "50"  # a second and symbol
+SYMBOLS = ("ES", "NQ", "YM")  # as much market data as the service is promised to carry; orders in the first
 DISTANCE_TICKS, SPREAD_TICKS = 100, 200  # above the market, within the collar, a new price each time
 ROUND_S = 60.0
 STAGES = ("frame", "strategy", "gate", "journal", "send", "acknowledge")
@@ -120,7 +121,7 @@ async def _round(home: Path, url: str, *, durable: bool) -> list[LatencyMeasured
         if isinstance(record, LatencyMeasured) and record.frame_ns:
             rows.append(record)
 
-    file = write_settings(home, url, strategy=False)
+    file = write_settings(home, url, SYMBOLS, strategy=False)
     prober = Prober()
     async with desk(file, [prober], seen, durable=durable):
         prober.live = True
