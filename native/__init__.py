@@ -12,9 +12,18 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["NativeError", "active", "fixed", "indicators", "market", "require_compiled", "sequences"]
+__all__ = [
+    "NativeError",
+    "active",
+    "fixed",
+    "frames",
+    "indicators",
+    "market",
+    "require_compiled",
+    "sequences",
+]
 
-MODULES = ("fixed", "indicators", "market", "sequences")
+MODULES = ("fixed", "frames", "indicators", "market", "sequences")
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -48,11 +57,13 @@ _CHOICE = _choice()
 
 if TYPE_CHECKING:
     from native import fixed_py as fixed
+    from native import frames_py as frames
     from native import indicators_py as indicators
     from native import market_py as market
     from native import sequences_py as sequences
 else:
     fixed = _pick("fixed", _CHOICE)
+    frames = _pick("frames", _CHOICE)
     indicators = _pick("indicators", _CHOICE)
     market = _pick("market", _CHOICE)
     sequences = _pick("sequences", _CHOICE)

@@ -17,10 +17,11 @@ from app.config import TopstepX as Settings
 from app.domain.events import AccountReport, Fill, OrderReport, PositionReport
 from app.engine.ports import Sink
 from app.errors import Theirs
-from app.venues.topstepx.codec import signalr
+from app.venues.topstepx.codec import scanned, signalr
 from app.venues.topstepx.hub import Hub, HubHandlers, Subscription
 from app.venues.topstepx.times import Times
 from app.venues.topstepx.tokens import Tokens
+from native import frames
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,16 @@ class Events:
         self._wanted: dict[str, None] = {}  # contracts of the settings' symbols
         self._held: dict[str, None] = {}  # other contracts in which the account has a position
         self._quotes = signalr.QuoteBook()
+        self._scanned = frames.Contracts()  # both of these, for the reader of the market hub
         self._linked = False
         self._resync: Timer | None = None
-        user = HubHandlers(self._on_user, self._user_subscriptions, self._on_up, self._on_down)
-        market = HubHandlers(self._on_market, self._market_subscriptions, self._on_market_up, self._on_down)
+        user = HubHandlers(
+            self._on_user, self._user_subscriptions, self._on_up, self._on_down, self._on_user_scanned
+        )
+        market = HubHandlers(
+            self._on_market, self._market_subscriptions, self._on_market_up, self._on_down,
+            self._on_market_scanned, self._scanned,
+        )  # fmt: skip
         skip = settings.skip_negotiation
         self.user = Hub("user hub", settings.user_hub_url, session, tokens, clock, times, user, skip)
         self.market = Hub("market hub", settings.market_hub_url, session, tokens, clock, times, market, skip)
@@ -69,6 +76,8 @@ class Events:
         """Follow the symbols' contracts from now on. Older ones stay: a position may be left in them."""
         new = [contract for contract in contracts if contract not in self._wanted]
         self._wanted.update(dict.fromkeys(new))
+        for contract in new:
+            scanned.follow(self._scanned, contract)
         if new:
             self.market.restart("contracts changed")
 
@@ -78,6 +87,7 @@ class Events:
             known = position.contract in self._wanted or position.contract in self._held
             if position.net and not known and len(self._wanted) + len(self._held) < MAX_CONTRACTS:
                 self._held[position.contract] = None
+                scanned.follow(self._scanned, position.contract)
                 self._ask(position.contract)
 
     def _ask(self, contract: str) -> None:
@@ -147,6 +157,16 @@ class Events:
             for event in events:
                 self._hand_on(event)
 
+    def _on_user_scanned(self, reader: frames.Reader, received_mono_ns: int) -> bool:
+        if reader.kind not in scanned.USER_KINDS:
+            return False
+        events = scanned.user_events(reader)
+        if events is None:
+            return False
+        for event in events:
+            self._hand_on(event)
+        return True
+
     def _hand_on(self, event: signalr.UserEvent) -> None:
         sink = self._sink()
         if event.account_id != self.account_id:
@@ -169,6 +189,18 @@ class Events:
                 self._hand_on_market(target, arguments, received_mono_ns)
             except Theirs as error:
                 self._count(error)
+
+    def _on_market_scanned(self, reader: frames.Reader, received_mono_ns: int) -> bool:
+        """Only contracts that are wanted or held are scanned, so these need no more looking up."""
+        if reader.kind == frames.QUOTE:
+            quote = self._quotes.update(reader.contract(), reader.quote(), received_mono_ns)
+            self._sink().on_quote(quote, received_mono_ns)
+        elif reader.kind == frames.TRADE:
+            for trade in scanned.tape(reader):
+                self._sink().on_market_trade(trade)
+        else:
+            return False
+        return True
 
     def _hand_on_market(self, target: str, arguments: Sequence[Raw], received_mono_ns: int) -> None:
         contract = signalr.market_contract(arguments)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 
 import aiohttp
@@ -28,6 +28,7 @@ from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.pacing import Backoff, Bell, pause
 from app.venues.topstepx.times import Times
 from app.venues.topstepx.tokens import Tokens
+from native import frames
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,18 @@ Subscription = tuple[str, tuple[object, ...]]
 
 @dataclass(frozen=True, slots=True)
 class HubHandlers:
-    """Who listens. None of these may block; what they raise is a bug of ours and ends the hub."""
+    """Who listens. None of these may block; what they raise is a bug of ours and ends the hub.
+
+    `on_scanned` gets the reader on an event that it has read; False: decode it and call `on_event` instead.
+    `contracts` are those whose market events are scanned.
+    """
 
     on_event: Callable[[str, Sequence[Raw], int], None]
     subscriptions: Callable[[], Iterable[Subscription]]
     on_up: Callable[[], None]
     on_down: Callable[[str], None]
+    on_scanned: Callable[[frames.Reader, int], bool] = lambda reader, received_mono_ns: False
+    contracts: frames.Contracts = field(default_factory=frames.Contracts)
 
 
 class HubConnection:
@@ -55,7 +62,7 @@ class HubConnection:
 
     def __init__(self, hub: Hub) -> None:
         self._hub, self._clock, self._times = hub, hub.clock, hub.times
-        self._buffer = signalr.RecordBuffer()
+        self._reader = frames.Reader(hub.handlers.contracts, signalr.MAX_RECORD)
         self._socket: Socket | None = None
         self._bell = Bell(hub.clock)
         self._problem = ""
@@ -82,8 +89,8 @@ class HubConnection:
     async def _guarded(self) -> str:
         try:
             async with asyncio.timeout(self._times.hub_open_ns / NS):
-                records = await self._open()
-            self._handle_all(records, self._clock.mono_ns())
+                await self._open()
+            self._handle_some(self._clock.mono_ns())
             await self._subscribe(self._hub.handlers.subscriptions())
             await self._read()
         except (Later, Theirs, Refused) as error:
@@ -106,8 +113,8 @@ class HubConnection:
 
     # -- opening -----------------------------------------------------------------------------------
 
-    async def _open(self) -> list[bytes]:
-        """Connect and shake hands. Returns records that came along with the handshake's answer."""
+    async def _open(self) -> None:
+        """Connect and shake hands. Records that came along with the handshake's answer are left unread."""
         await self._hub.tokens.fresh()
         generation = self._hub.tokens.generation
         try:
@@ -115,10 +122,9 @@ class HubConnection:
         except aiohttp.WSServerHandshakeError as error:
             self._turned_away(error.status, generation)
         await self._send(signalr.HANDSHAKE)
-        while not (records := self._buffer.feed(await self._frame())):
-            pass
-        signalr.check_handshake(records[0])
-        return records[1:]
+        while not self._reader.next():
+            signalr.feed(self._reader, await self._frame())
+        signalr.check_handshake(self._reader.record())
 
     async def _connect(self) -> Socket:
         query = {"access_token": self._hub.tokens.reveal()}
@@ -182,13 +188,12 @@ class HubConnection:
         while True:
             data = await self._frame()
             received = self._heard_ns = self._clock.mono_ns()
-            records = self._buffer.feed(data)
-            while len(records) > BATCH:
-                self._handle_all(records[:BATCH], received)
-                del records[:BATCH]
+            signalr.feed(self._reader, data)
+            count = self._handle_some(received)
+            while count == BATCH:
                 await asyncio.sleep(0)
-            self._handle_all(records, received)
-            await self._yield_sometimes(len(records))
+                count = self._handle_some(received)
+            await self._yield_sometimes(count)
 
     async def _yield_sometimes(self, count: int) -> None:
         """Frames that lie ready are received without a turn of the loop: their records count together."""
@@ -197,15 +202,23 @@ class HubConnection:
             self._handled = 0
             await asyncio.sleep(0)
 
-    def _handle_all(self, records: list[bytes], received_ns: int) -> None:
-        for record in records:
-            message = signalr.decode_message(record)
-            if message.type == signalr.INVOCATION and message.target is not None:
-                self._hub.handlers.on_event(message.target, message.arguments or [], received_ns)
-            elif message.type == signalr.COMPLETION:
-                self._completed(message)
-            elif message.type == signalr.CLOSE:
-                raise Unreachable(self._hub.name, message.error or "closed by the hub")
+    def _handle_some(self, received_ns: int) -> int:
+        """Handle the records that are left of this frame, at most BATCH of them; returns how many it were."""
+        reader, count = self._reader, 0
+        on_scanned = self._hub.handlers.on_scanned
+        while count < BATCH and (kind := reader.next()):
+            count += 1
+            if kind == frames.OTHER or not on_scanned(reader, received_ns):
+                self._handle(signalr.decode_message(reader.record()), received_ns)
+        return count
+
+    def _handle(self, message: signalr.Message, received_ns: int) -> None:
+        if message.type == signalr.INVOCATION and message.target is not None:
+            self._hub.handlers.on_event(message.target, message.arguments or [], received_ns)
+        elif message.type == signalr.COMPLETION:
+            self._completed(message)
+        elif message.type == signalr.CLOSE:
+            raise Unreachable(self._hub.name, message.error or "closed by the hub")
 
     def _completed(self, message: signalr.Message) -> None:
         key = message.invocation_id or ""

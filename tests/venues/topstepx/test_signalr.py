@@ -14,6 +14,7 @@ from app.domain.events import AccountReport, Fill, OrderReport, PositionReport
 from app.domain.orders import OrderState, Side
 from app.errors import Theirs
 from app.venues.topstepx.codec import signalr
+from native import frames
 from tests.venues.topstepx.scripted import CONTRACT, account_row, order_row, position_row, trade_row
 
 # The captured shape of a suspended leg (facts 2.3).
@@ -33,22 +34,11 @@ def events(target: str, value: Any) -> list[signalr.UserEvent]:
     return signalr.user_events(target, [raw(value)])
 
 
-@given(st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\x1e", b"")), max_size=8), st.data())
-def test_records_survive_any_cutting_of_the_stream(records: list[bytes], data: st.DataObject) -> None:
-    stream = b"".join(record + signalr.SEPARATOR for record in records)
-    buffer, found = signalr.RecordBuffer(), []
-    while stream:
-        size = data.draw(st.integers(1, len(stream)))
-        found += buffer.feed(stream[:size])
-        stream = stream[size:]
-    assert found == records
-
-
 def test_refuses_a_record_without_end() -> None:
-    buffer = signalr.RecordBuffer()
+    reader = frames.Reader(frames.Contracts(), signalr.MAX_RECORD)
     with pytest.raises(Theirs):
         for _ in range(5):
-            buffer.feed(b"x" * (1024 * 1024))
+            signalr.feed(reader, b"x" * (1024 * 1024))
 
 
 def test_reads_the_captured_leg() -> None:

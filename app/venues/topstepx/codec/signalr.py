@@ -1,8 +1,9 @@
 """The SignalR JSON protocol and the hubs' events (facts section 2), as bytes in and values out.
 
-Pure: no socket, no timer. Records end with byte 0x1E; several may share a frame and one may span frames.
-Events arrive wrapped (`{action, data}`) or flat, single or as arrays. What cannot be understood raises Theirs
-and changes nothing.
+Pure: no socket, no timer. Records end with byte 0x1E; `native.frames` cuts them from the stream and reads the
+usual ones whole (see `scanned`), the decoder here reads any and judges what the scanner leaves. Events arrive
+wrapped (`{action, data}`) or flat, single or as arrays. What cannot be understood raises Theirs and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from app.venues.topstepx.codec.fields import (
     price_ticks,
     stamp_ns,
 )
+from native import frames
 
 SEPARATOR = b"\x1e"
 MAX_RECORD = 4 * 1024 * 1024  # bytes of one record: snapshots over 1 MiB are possible, 4 MiB were never seen
@@ -40,21 +42,12 @@ INVOCATION, COMPLETION, PING_TYPE, CLOSE = 1, 3, 6, 7
 T = TypeVar("T")
 
 
-class RecordBuffer:
-    """Cuts a stream of frames into records. Raises Theirs when a record outgrows MAX_RECORD."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The records that `data` completes, without their separators."""
-        if self._rest:
-            data = self._rest + data
-        records = data.split(SEPARATOR)
-        self._rest = records.pop()
-        if len(self._rest) > MAX_RECORD:
-            raise Theirs(f"{SOURCE} hub", f"a record of more than {MAX_RECORD} bytes")
-        return records
+def feed(reader: frames.Reader, data: bytes) -> None:
+    """Hand a frame to `reader`. Raises Theirs when a record outgrows its limit."""
+    try:
+        reader.feed(data)
+    except OverflowError as error:
+        raise Theirs(f"{SOURCE} hub", error) from None
 
 
 class Message(Struct, rename="camel"):
@@ -205,6 +198,7 @@ _quote = msgspec.json.Decoder(_QuoteDelta)
 _tape = msgspec.json.Decoder(_TapeTrade)
 
 QUOTE, TRADE = "GatewayQuote", "GatewayTrade"
+QuoteDelta = tuple[int | None, int | None, int | None, int]
 MAX_VOLUME = 10_000_000  # contracts in one execution of the tape
 
 
@@ -240,20 +234,24 @@ class QuoteBook:
         """The whole quote after this delta, as a new object. Raises Theirs and keeps the old one."""
         delta = decode(_quote, payload, "quote")
         instrument = instrument_of(contract)
-        old = self._quotes.get(contract) or Quote(contract)
         bid, ask, last = (
             price_ticks(raw, instrument) for raw in (delta.best_bid, delta.best_ask, delta.last_price)
         )
         stamp = delta.last_updated or delta.timestamp
-        quote = Quote(
+        return self.update(contract, (bid, ask, last, stamp_ns(stamp) if stamp else 0), received_mono_ns)
+
+    def update(self, contract: str, delta: QuoteDelta, received_mono_ns: int) -> Quote:
+        """The same for a delta that was read already: bid, ask and last in ticks, the stamp; 0 = no stamp."""
+        bid, ask, last, utc_ns = delta
+        old = self._quotes.get(contract) or Quote(contract)
+        quote = self._quotes[contract] = Quote(
             contract,
             old.bid_ticks if bid is None else bid,
             old.ask_ticks if ask is None else ask,
             old.last_ticks if last is None else last,
-            stamp_ns(stamp) if stamp else old.utc_ns,
+            utc_ns or old.utc_ns,
             received_mono_ns,
         )
-        self._quotes[contract] = quote
         return quote
 
     def clear(self) -> None:
