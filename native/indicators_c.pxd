@@ -84,9 +84,7 @@ cdef class Vwap(Indicator):
     cdef readonly double volume
     cdef double _anchor
     cdef double _sum
-    cdef double _error
     cdef int _feed(self, double high, double low, double close, double volume) except -1
-    @cython.locals(part=double, total=double)
     cdef int _take(self, double price, double volume) except -1
     cdef int _begin_day(self) except -1
 

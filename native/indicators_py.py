@@ -301,14 +301,14 @@ class Bollinger(Indicator):
 class Vwap(Indicator):
     """The mean price of what was traded since the day began, each price counted by its volume.
 
-    ``value`` is NaN before the first volume. Prices count from the day's first one and the sum carries its
-    own rounding error (Neumaier), so a long day loses nothing.
+    ``value`` is NaN before the first volume. Prices count from the day's first one, which keeps the sum small
+    and a long day's rounding with it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.volume = 0.0
-        self._anchor = self._sum = self._error = 0.0
+        self._anchor = self._sum = 0.0
 
     def update(self, price: float, volume: float) -> float:
         """Take a trade, or a bar's typical price and volume; returns the mean. ValueError if volume < 0."""
@@ -326,22 +326,16 @@ class Vwap(Indicator):
         if self.seen == 0:
             self.seen = 1
             self._anchor = price
-        part = (price - self._anchor) * volume
-        total = self._sum + part
-        if abs(self._sum) >= abs(part):
-            self._error += (self._sum - total) + part
-        else:
-            self._error += (part - total) + self._sum
-        self._sum = total
+        self._sum += (price - self._anchor) * volume
         self.volume += volume
         if self.volume > 0.0:
-            self.value = self._anchor + (total + self._error) / self.volume
+            self.value = self._anchor + self._sum / self.volume
         return 0
 
     def _begin_day(self) -> int:
         self.value = _NAN
         self.seen = 0
-        self.volume = self._sum = self._error = 0.0
+        self.volume = self._sum = 0.0
         return 0
 
 
