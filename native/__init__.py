@@ -21,9 +21,10 @@ __all__ = [
     "market",
     "require_compiled",
     "sequences",
+    "wire",
 ]
 
-MODULES = ("fixed", "frames", "indicators", "market", "sequences")
+MODULES = ("fixed", "frames", "indicators", "market", "sequences", "wire")
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -61,12 +62,14 @@ if TYPE_CHECKING:
     from native import indicators_py as indicators
     from native import market_py as market
     from native import sequences_py as sequences
+    from native import wire_py as wire
 else:
     fixed = _pick("fixed", _CHOICE)
     frames = _pick("frames", _CHOICE)
     indicators = _pick("indicators", _CHOICE)
     market = _pick("market", _CHOICE)
     sequences = _pick("sequences", _CHOICE)
+    wire = _pick("wire", _CHOICE)
 
 
 def active() -> dict[str, str]:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from native import sequences_py
@@ -199,7 +199,6 @@ def wide_case(count: int) -> Case:
 
 @TWINS
 @given(case=cases(), depth=st.integers(0, 4), k=st.integers(1, 30))
-@settings(max_examples=150)
 def test_equals_a_simulation_from_the_start_to_the_last_bit(
     twin: ModuleType, case: Case, depth: int, k: int
 ) -> None:
@@ -210,7 +209,6 @@ def test_equals_a_simulation_from_the_start_to_the_last_bit(
 @given(
     case=cases(least_cash=10**9)
 )  # a target is rounded to a micro-unit, which must be small beside the total
-@settings(max_examples=60)
 def test_scores_what_the_definition_says(twin: ModuleType, case: Case) -> None:
     for score, sequence in search(twin, case, depth=3, k=50):
         assert abs(Fraction(score) - exact_score(case, sequence)) < Fraction(1, 10**8)
