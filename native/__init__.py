@@ -19,12 +19,13 @@ __all__ = [
     "frames",
     "indicators",
     "market",
+    "matching",
     "require_compiled",
     "sequences",
     "wire",
 ]
 
-MODULES = ("fixed", "frames", "indicators", "market", "sequences", "wire")
+MODULES = ("fixed", "frames", "indicators", "market", "matching", "sequences", "wire")
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from native import frames_py as frames
     from native import indicators_py as indicators
     from native import market_py as market
+    from native import matching_py as matching
     from native import sequences_py as sequences
     from native import wire_py as wire
 else:
@@ -68,6 +70,7 @@ else:
     frames = _pick("frames", _CHOICE)
     indicators = _pick("indicators", _CHOICE)
     market = _pick("market", _CHOICE)
+    matching = _pick("matching", _CHOICE)
     sequences = _pick("sequences", _CHOICE)
     wire = _pick("wire", _CHOICE)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from app.backtest.account import ACCOUNT_ID, Account
 from app.backtest.clock import ReplayClock
+from app.backtest.minutes import Minutes
 from app.domain.events import (
     AccountSnapshot,
     Fill,
@@ -31,7 +32,8 @@ from app.domain.market import MINUTE_NS, Bar, Quote
 from app.domain.orders import Order, OrderState, OrderType, Side
 from app.engine.ports import Action, Approved, Sink
 from app.errors import Refused
-from app.simulator.bars import Slippage, first_fill, market_price
+from app.simulator.bars import Slippage, band, first_fill, market_price
+from native import matching
 
 _PRICE_OF = {OrderType.LIMIT: "limit_ticks", OrderType.STOP: "stop_ticks"}
 _SUPPORTED = (OrderType.MARKET, *_PRICE_OF)
@@ -109,6 +111,18 @@ class BarVenue:
         self._last_price = close
         self._sink.on_quote(Quote(self._contract, close, close, close, bar.start_ns + MINUTE_NS, now), now)
         self._sink.on_bars(self._contract, (bar,))
+
+    def untouched(self, day: Minutes, begin: int, end: int) -> int:
+        """The index after the bars of `day` from `begin` on, before `end`, in which no order can fill."""
+        live = self._live.values()
+        if any(order.type is OrderType.MARKET for order in live):
+            return begin
+        floor, ceiling = band(order for order in live if order.state is OrderState.WORKING)
+        return matching.untouched(day.lows, day.highs, begin, end, floor, ceiling)
+
+    def take_price(self, bar: Bar) -> None:
+        """A bar that touched nothing has closed."""
+        self._last_price = bar.close_ticks
 
     @staticmethod
     def _meets(order: VenueOrder, bar: Bar) -> bool:

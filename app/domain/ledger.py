@@ -129,6 +129,10 @@ class Ledger:
         subs = [book.subs[strategy] for book in self._books.values() if strategy in book.subs]
         return sum(s.gross_by_day.get(trade_date, 0) - s.fees_by_day.get(trade_date, 0) for s in subs)
 
+    def total_micro(self) -> int:
+        """Gross less fees of all fills: what they moved the balance by. O(1), for it is asked on every quote."""
+        return sum(book.cash_micro for book in self._books.values())
+
     def realised_since(self, start_ns: int) -> int:
         """Net micro-USD by which fills at or after `start_ns` (market time) moved the balance."""
         return sum(book.cash_since(start_ns) for book in self._books.values())
@@ -230,6 +234,11 @@ class _ContractBook:
         self.booked = [b for b in self.booked if b.fill.id != fill_id]
         self._stale = True
 
+    @property
+    def cash_micro(self) -> int:
+        self._refresh()
+        return self._cash_micro
+
     def cash_since(self, start_ns: int) -> int:
         self._refresh()
         return sum(self._cash[bisect_left(self.booked, start_ns, key=lambda b: b.fill.utc_ns) :])
@@ -243,6 +252,7 @@ class _ContractBook:
         self._account = Fifo(self.contract, "", self.tick_value_micro)
         self._subs: dict[str, Fifo] = {}
         self._cash: list[int] = []  # beside `booked`: gross less fees of each
+        self._cash_micro = 0  # their sum
         self._stale = False
 
     def _refresh(self) -> None:
@@ -256,4 +266,6 @@ class _ContractBook:
         if sub is None:
             sub = self._subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
         sub.apply(booked)
-        self._cash.append(self._account.apply(booked) - booked.fill.fees_micro)
+        moved = self._account.apply(booked) - booked.fill.fees_micro
+        self._cash.append(moved)
+        self._cash_micro += moved

@@ -518,6 +518,12 @@ class Engine:
             runner.close_bars(now)
         self._show()
 
+    def tick_at(self, utc_ns: int) -> None:
+        """The next tick comes at `utc_ns` instead: for a replay that knows the ones before to be idle."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ticking = self.clock.call_at(utc_ns, self._tick)
+
     def _check_feed(self) -> None:
         """A feed that says nothing in session hours closes trading; the next quote opens it."""
         now, limit = self.clock.mono_ns(), self.settings.feed_silence_ns

@@ -31,6 +31,7 @@ from typing import Protocol
 
 from app.domain.market import Bar
 from app.domain.orders import OrderType, Side
+from native import matching
 
 SLIPPAGE_TICKS = 1  # of a market order: half the usual spread of an index future, and half of what follows
 STOP_SLIPPAGE_TICKS = 0
@@ -70,43 +71,29 @@ class BarFill:
 
 def market_price(side: Side, open_ticks: int, slippage: Slippage) -> int:
     """Rule 1."""
-    return open_ticks + side * slippage.market_ticks
+    return matching.market_price(side, open_ticks, slippage.market_ticks)
 
 
 def first_fill(orders: Iterable[Resting], bar: Bar, slippage: Slippage) -> BarFill | None:
     """The next fill within `bar` among the stops and limits of `orders`; None when nothing (more) fills."""
-    best: tuple[tuple[bool, int, int], int] | None = None
+    hit = matching.first_fill(orders, bar.open_ticks, bar.high_ticks, bar.low_ticks, slippage.stop_ticks)
+    return None if hit is None else BarFill(*hit)
+
+
+def band(orders: Iterable[Resting]) -> tuple[int, int]:
+    """(floor, ceiling): a bar that stays strictly between them fills none of `orders`, stops and limits that
+    were there when it began.
+    """
+    floor, ceiling = matching.NO_FLOOR, matching.NO_CEILING
     for order in orders:
-        price = _price(order, bar, slippage)
-        if price is None:
+        if order.type is OrderType.STOP and order.stop_ticks is not None:
+            level, below = order.stop_ticks, order.side < 0
+        elif order.type is OrderType.LIMIT and order.limit_ticks is not None:
+            level, below = order.limit_ticks - order.side, order.side > 0
+        else:
             continue
-        level = order.limit_ticks if order.stop_ticks is None else order.stop_ticks
-        rank = order.stop_ticks is None, _distance(order.side, level or 0, order, bar), order.venue_id
-        if best is None or rank < best[0]:
-            best = rank, price
-    return None if best is None else BarFill(best[0][2], best[1])
-
-
-def _price(order: Resting, bar: Bar, slippage: Slippage) -> int | None:
-    if order.type is OrderType.STOP and order.stop_ticks is not None:
-        return _stop_price(order.side, order.stop_ticks, order.entered, bar, slippage)
-    if order.type is OrderType.LIMIT and order.limit_ticks is not None and not order.entered:
-        through = bar.low_ticks < order.limit_ticks if order.side > 0 else bar.high_ticks > order.limit_ticks
-        return order.limit_ticks if through else None
-    return None
-
-
-def _stop_price(side: Side, stop: int, entered: bool, bar: Bar, slippage: Slippage) -> int | None:
-    """Rules 2 and 6."""
-    reached = bar.high_ticks >= stop if side > 0 else bar.low_ticks <= stop
-    if not reached:
-        return None
-    worse = max(stop, bar.open_ticks) if side > 0 else min(stop, bar.open_ticks)
-    return (stop if entered else worse) + side * slippage.stop_ticks
-
-
-def _distance(side: Side, level: int, order: Resting, bar: Bar) -> int:
-    """Ticks from the open to where the order fills; a stop that the open has passed is reached at once."""
-    if order.type is OrderType.STOP and not order.entered:
-        return max(0, (level - bar.open_ticks) * side)
-    return abs(level - bar.open_ticks)
+        if below:
+            floor = max(floor, level)
+        else:
+            ceiling = min(ceiling, level)
+    return floor, ceiling

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from app.simulator.feed import Tick
 from app.simulator.orders import Order, Type
+from native import matching
 
 
 class Fill(StrEnum):
@@ -31,32 +32,23 @@ class Matching:
 
     def on_arrival(self, order: Order, tick: Tick) -> int | None:
         """The price at which a new or changed order fills at once, None when it rests."""
+        touch = far_touch(order.side, tick)
         if order.type is Type.MARKET:
-            return far_touch(order.side, tick) + order.side * self.slippage_ticks
-        if order.limit_ticks is not None and _reaches(
-            order.side, order.limit_ticks, far_touch(order.side, tick)
-        ):
-            return far_touch(order.side, tick)
-        return None
+            return matching.market_price(order.side, touch, self.slippage_ticks)
+        limit = order.limit_ticks
+        return touch if limit is not None and matching.limit_reaches(order.side, limit, touch) else None
 
     def on_tick(self, order: Order, tick: Tick) -> int | None:
         """The price at which a resting order fills on `tick`, None when it goes on resting."""
-        if order.stop_ticks is not None:
-            return self._stop(order, order.stop_ticks, tick)
-        if order.limit_ticks is not None and tick.size:
-            return self._limit(order, order.limit_ticks, tick)
-        return None
-
-    def _stop(self, order: Order, stop: int, tick: Tick) -> int | None:
-        if not tick.size or (tick.price - stop) * order.side < 0:
+        if not tick.size:
             return None
-        touch = far_touch(order.side, tick)
-        worse = max(stop, touch) if order.side > 0 else min(stop, touch)
-        return worse + order.side * self.slippage_ticks
-
-    def _limit(self, order: Order, limit: int, tick: Tick) -> int | None:
-        beyond = (limit - tick.price) * order.side
-        return limit if beyond > 0 or (beyond == 0 and self.fill is Fill.TOUCH) else None
+        if order.stop_ticks is not None:
+            touch = far_touch(order.side, tick)
+            return matching.stop_fill(order.side, order.stop_ticks, tick.price, touch, self.slippage_ticks)
+        limit, enough = order.limit_ticks, self.fill is Fill.TOUCH
+        if limit is not None and matching.limit_fills(order.side, limit, tick.price, enough):
+            return limit
+        return None
 
 
 def far_touch(side: int, tick: Tick) -> int:
@@ -72,17 +64,12 @@ def ratchet(order: Order, tick: Tick) -> bool:
     """Tighten a trailing stop behind `tick`; whether it moved."""
     if order.type is not Type.TRAILING_STOP or order.trail_ticks is None or order.stop_ticks is None:
         return False
-    level = tick.price + order.trail_ticks
-    if (level - order.stop_ticks) * order.side >= 0:
-        return False
+    level = matching.trailed(order.side, order.stop_ticks, order.trail_ticks, tick.price)
+    moved = level != order.stop_ticks
     order.stop_ticks = level
-    return True
+    return moved
 
 
 def beyond_market(side: int, stop: int, tick: Tick) -> bool:
     """A stop belongs strictly beyond the market: a buy above it, a sell below it."""
     return (stop - max(tick.price, tick.ask)) > 0 if side > 0 else (min(tick.price, tick.bid) - stop) > 0
-
-
-def _reaches(side: int, limit: int, touch: int) -> bool:
-    return (limit - touch) * side >= 0

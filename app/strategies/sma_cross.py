@@ -75,6 +75,20 @@ class SmaCross:
         fresh = self._view.utc_ns() < bar.start_ns + 2 * MINUTE_NS  # bars of the history make no orders
         return self._turn(Side(self._above), bar.start_ns) if crossed and fresh else ()
 
+    def skim(self, bars: Sequence[Bar]) -> int:
+        """Take bars up to the first on which the averages cross; returns how many. None of them makes an
+        intent.
+        """
+        fast, slow = self._fast, self._slow
+        for taken, bar in enumerate(bars):
+            if bar.start_ns > self._last_ns:
+                before, close = self._above, bar.close_ticks
+                after = self._side(fast.peek(close), slow.peek(close))
+                if before and after and before != after:
+                    return taken
+                self._above, self._last_ns = self._take(close), bar.start_ns
+        return len(bars)
+
     def on_quote(self, quote: Quote) -> Sequence[Intent]:
         return ()
 

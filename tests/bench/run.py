@@ -29,6 +29,7 @@ JOBS = (
     "kill",
     "store_rows",
     "replay_week",
+    "replay_year",
     "sequences",
 )
 JOB_SECONDS = (
