@@ -230,7 +230,8 @@ class Bollinger(Indicator):
     """The plain mean (``value``) and ``upper`` and ``lower``, ``width`` population deviations from it.
 
     Distances are summed from an anchor near the price, for the squares of 25,000 would drown them. Exact for
-    integers up to the root.
+    integers and quarters up to the root; of other numbers the variance may be off by some ``period * 2**-52``
+    of the squared spread of the last two windows.
     """
 
     def __init__(self, period: int, width: float = 2.0) -> None:

@@ -1,4 +1,5 @@
 # C types for native/market_py.py compiled as native.market_c. Declarations only; the logic is in the Python source.
+# Arguments of the public functions stay objects: the source checks them itself, so that both twins say the same words.
 
 cimport cython
 from libc.stdint cimport int64_t
@@ -10,7 +11,8 @@ cdef int64_t _MAX
 cdef int64_t _MIN
 cdef int64_t _MAX_PRICE
 
-cdef int64_t _int64(int64_t value) except? -1
+@cython.locals(number=int64_t)
+cdef int64_t _int64(object value) except? -1
 cdef int64_t _more(int64_t volume, int64_t size) except? -1
 cdef object _length_ns(object minutes)
 cdef Bars _emptied(object out)
@@ -77,9 +79,9 @@ cdef class Market:
     @cython.locals(
         price=int64_t, size=int64_t, when=int64_t, total=int64_t, new_day=bint, closed=int, late=bint, i=Py_ssize_t
     )
-    cpdef int on_trade(self, int64_t price_ticks, int64_t volume, int64_t utc_ns) except -1
+    cpdef int on_trade(self, object price_ticks, object volume, object utc_ns) except -1
     @cython.locals(when=int64_t, closed=int, i=Py_ssize_t)
-    cpdef int close_until(self, int64_t utc_ns) except -1
+    cpdef int close_until(self, object utc_ns) except -1
     cdef Py_ssize_t _index(self, Py_ssize_t frame) except -1
     @cython.locals(opened=int64_t, high=int64_t, low=int64_t, close=int64_t, volume=int64_t)
     cdef int _tell(self, Py_ssize_t i) except -1
@@ -89,7 +91,7 @@ cdef class Market:
     @cython.locals(each=Indicator, indicators=list)
     cdef int _begin_day(self) except -1
     @cython.locals(before=int, said=int, changed=int, bid=int64_t, ask=int64_t, last=int64_t, when=int64_t)
-    cpdef int on_quote(self, object bid_ticks, object ask_ticks, object last_ticks, int64_t utc_ns) except -1
+    cpdef int on_quote(self, object bid_ticks, object ask_ticks, object last_ticks, object utc_ns) except -1
 
 @cython.locals(
     starts=int64_t[::1], highs=int64_t[::1], lows=int64_t[::1], volumes=int64_t[::1], i=Py_ssize_t, count=Py_ssize_t,

@@ -32,19 +32,26 @@ _MAX_PRICE = 9007199254740992
 _FIRST_ROWS = 1_024  # room for rows that new bars begin with: 48 kB; doubled whenever it is full
 
 
-def _int64(value: int) -> int:
-    """Return an argument as the compiled twin's types take it: ``| 0`` refuses what is no integer."""
-    value |= 0
-    if value > _MAX or value < _MIN:
-        raise OverflowError("integer outside the signed 64-bit range")
-    return value
+def _int64(value: object) -> int:
+    """Return an argument; TypeError for no integer (C would cut 1.5 to 1), OverflowError beyond int64."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"an integer is needed, not {type(value).__name__}")
+    try:
+        number = value
+        if number > _MAX or number < _MIN:  # the compiled twin finds out one line earlier
+            raise OverflowError
+    except OverflowError:
+        raise OverflowError("integer outside the signed 64-bit range") from None
+    return number
 
 
 def _more(volume: int, size: int) -> int:
-    """Return the sum of two volumes; ValueError for a negative size, OverflowError outside int64."""
+    """Return a volume and a size more; ValueError for a negative size, OverflowError beyond int64."""
     if size < 0:
         raise ValueError(f"volume {size} is negative")
-    return _int64(volume + size)
+    if size > _MAX - volume:
+        raise OverflowError("volume outside the signed 64-bit range")
+    return volume + size
 
 
 def _length_ns(minutes: int) -> int:
@@ -71,12 +78,14 @@ class Bars:
         close_ticks: Column,
         volume: Column,
     ) -> Bars:
-        """Bars over writable columns that stay the caller's, not copied. ValueError for unequal lengths."""
+        """Bars over the caller's writable columns, not copied. ValueError for unequal lengths."""
         columns = [
             _column(each) for each in (start_ns, open_ticks, high_ticks, low_ticks, close_ticks, volume)
         ]
         for each in columns:
             _check_length(len(columns[0]), len(each))
+            if each.readonly:
+                raise TypeError("a column of bars is writable")
         bars = Bars()
         bars._adopt(tuple(columns))
         bars.count = len(columns[0])
@@ -92,7 +101,9 @@ class Bars:
     def extend(self, rows: Iterable[Row]) -> None:
         """Append ``rows``."""
         for start_ns, opened, high, low, close, volume in rows:
-            self._add(start_ns, opened, high, low, close, volume)
+            self._add(
+                _int64(start_ns), _int64(opened), _int64(high), _int64(low), _int64(close), _int64(volume)
+            )
 
     def row(self, index: int) -> Row:
         """Return one bar; IndexError beyond the last."""
@@ -157,7 +168,8 @@ class _Day:
         """Move to the day of ``utc_ns``; False when it is this one. ValueError if told a wrong day."""
         if self.start_ns <= utc_ns < self.end_ns:
             return False
-        start, end = self._day_of(utc_ns)
+        first, last = self._day_of(utc_ns)
+        start, end = _int64(first), _int64(last)
         if not start <= utc_ns < end:
             raise ValueError(f"the trading day {start}..{end} does not hold {utc_ns}")
         self.start_ns, self.end_ns = start, end
@@ -309,6 +321,7 @@ class Market:
         return 0
 
     def _feed(self, indicators: list[Indicator], high: float, low: float, close: float, volume: float) -> int:
+        high, low, close, volume = float(high), float(low), float(close), float(volume)
         for k in range(len(indicators)):
             each = indicators[k]
             each._feed(high, low, close, volume)
@@ -458,7 +471,7 @@ def _column(values: Column) -> memoryview:
     view = memoryview(values)
     if view.format not in ("q", "l") or view.itemsize != 8 or view.ndim != 1 or not view.c_contiguous:
         raise TypeError("a column is a contiguous one-dimensional buffer of int64")
-    return view
+    return view.cast("B").cast("q")
 
 
 def _check_length(first: int, second: int) -> None:
