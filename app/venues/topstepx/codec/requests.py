@@ -15,6 +15,7 @@ from app.domain.orders import Order, OrderType, Side
 from app.errors import Refused
 from app.venues.topstepx.codec.entities import SIDE_CODES, TYPE_CODES
 from app.venues.topstepx.codec.fields import MAX_SIZE, stamp_text
+from native import orders
 
 STOP_CODE = TYPE_CODES[OrderType.STOP]
 LIMIT_CODE = TYPE_CODES[OrderType.LIMIT]
@@ -26,9 +27,25 @@ _STOP_FIELD = {OrderType.STOP: "stopPrice", OrderType.TRAILING_STOP: "trailPrice
 
 _json = msgspec.json.Encoder().encode
 
+# Writes what is usual, of the contracts it has met; the functions below write the rest, and refuse.
+KINDS = {
+    kind: (code, _LIMIT_FIELD.get(kind, ""), _STOP_FIELD.get(kind, "")) for kind, code in TYPE_CODES.items()
+}
+_writer = orders.Writer(KINDS, STOP_CODE, LIMIT_CODE)
+
 
 def place_body(order: Order) -> bytes:
     """The bytes of a place request. Raises Refused for what the venue cannot express."""
+    body = _writer.place(order)
+    if body is None:
+        body = formatted_place(order)
+        instrument = by_contract(order.contract)
+        _writer.know(order.contract, instrument.tick_nano, instrument.decimals)
+    return body
+
+
+def formatted_place(order: Order) -> bytes:
+    """The same for any order, one member at a time."""
     code = TYPE_CODES.get(order.type)
     if code is None or not 1 <= order.size <= MAX_SIZE:
         raise Refused(
@@ -80,6 +97,14 @@ def _brackets(order: Order) -> Iterable[bytes]:
 
 def modify_body(order: Order, limit_ticks: int | None, stop_ticks: int | None, size: int | None) -> bytes:
     """The bytes of a modify request; None leaves a member as it is. Raises Refused."""
+    body = _writer.modify(order, limit_ticks, stop_ticks, size)
+    return body or formatted_modify(order, limit_ticks, stop_ticks, size)
+
+
+def formatted_modify(
+    order: Order, limit_ticks: int | None, stop_ticks: int | None, size: int | None
+) -> bytes:
+    """The same for any order, one member at a time."""
     if not order.venue_id or (limit_ticks, stop_ticks, size) == (None, None, None):
         raise Refused("venue.modify", order.tag, "an order with a venue id and something to change")
     parts = [b'{"accountId":%d,"orderId":%d' % (order.account_id, order.venue_id)]
@@ -103,7 +128,7 @@ def _changed(order: Order, *wanted: tuple[dict[OrderType, str], int | None]) -> 
 
 def order_body(account_id: int, order_id: int) -> bytes:
     """For a cancel, or the search for one order."""
-    return b'{"accountId":%d,"orderId":%d}' % (account_id, order_id)
+    return _writer.cancel(account_id, order_id) or b'{"accountId":%d,"orderId":%d}' % (account_id, order_id)
 
 
 def close_body(account_id: int, contract: str) -> bytes:

@@ -1,0 +1,263 @@
+"""The JSON bodies of place, modify and cancel requests, written straight from an order's attributes.
+
+Source of both twins (typed by ``orders_c.pxd``): imports nothing, knows no venue; the names and codes come in
+as tables. What it is not sure of it does not write: the answer is None, the caller's full encoder writes the
+body or says what is wrong. So nothing is refused here, and a body from here is the encoder's to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MAX_PRODUCTS = 64  # contracts remembered: a session trades a few
+MAX_TAG = 128  # characters of a tag written here; ours are under 80
+
+_MAX_TAG = MAX_TAG
+_MAX_SIZE = 10_000  # contracts in one order, as the encoder bounds it
+_MAX_ID = 10**15  # of accounts and orders: a million times what was seen
+_MAX_LEG = 10**9  # ticks of a bracket's distance
+_MAX_UNITS = 10**17  # of a price in its last decimal place
+_UNFIT = -1
+_NO_TICKS = -(10**18)  # no price in ticks is as low
+
+
+class _Form:
+    """How orders of one type in one contract are written: all up to the size, for the last account seen.
+
+    `limit` and `stop` are the names of the prices the type needs, empty for none; a tick is `units` of the
+    last of `places` decimals.
+    """
+
+    def __init__(self, contract: str, tick_nano: int, places: int, code: int, limit: str, stop: str) -> None:
+        self.middle = b',"contractId":"%b","type":%d,"side":' % (contract.encode(), code)
+        self.account = _UNFIT
+        self.buy = self.sell = b""
+        self.limit = b',"%b":' % limit.encode() if limit else b""
+        self.stop = b',"%b":' % stop.encode() if stop else b""
+        self.units = tick_nano // 10 ** (9 - places)
+        self.most = _MAX_UNITS // self.units
+        self.places = places
+        self.scale = 10**places
+
+    def begin(self, account: int) -> None:
+        self.account = account
+        self.buy = b'{"accountId":%d%b0,"size":' % (account, self.middle)
+        self.sell = b'{"accountId":%d%b1,"size":' % (account, self.middle)
+
+
+class Writer:
+    """Writes bodies for the order types of ``kinds``: type -> code, limit price's name, stop price's name.
+
+    An empty name: the type has no such price. ``stop_code`` and ``limit_code`` are the types of a
+    bracket's legs. Bodies are built in one buffer: not for two threads.
+    """
+
+    def __init__(self, kinds: Mapping[Any, tuple[int, str, str]], stop_code: int, limit_code: int) -> None:
+        self._kinds = dict(kinds)
+        self._forms: dict[str, dict[Any, _Form]] = {}
+        self._stop_end = b',"type":%d}' % stop_code
+        self._target_end = b',"type":%d}' % limit_code
+        self._out = bytearray(1_024)
+        self._at = 0
+
+    def know(self, contract: str, tick_nano: int, places: int) -> bool:
+        """Write ``contract`` from now on: its tick in 1e-9, the decimals that show every tick.
+
+        False when it is no plain text, or one too many. Once known, it stays as it is. Raises ValueError
+        unless 0 <= places <= 9 and the tick is a positive number of units of the last place.
+        """
+        if not 0 <= places <= 9 or tick_nano <= 0 or tick_nano % 10 ** (9 - places) or tick_nano > 10**15:
+            raise ValueError(f"a tick of {tick_nano} in 1e-9 is not shown by {places} decimals")
+        if contract in self._forms:
+            return True
+        plain = contract.isascii() and contract.isprintable() and not set(contract) & {'"', "\\"}
+        if not plain or len(contract) > 40 or len(self._forms) >= MAX_PRODUCTS:
+            return False
+        self._forms[contract] = {
+            kind: _Form(contract, tick_nano, places, *values) for kind, values in self._kinds.items()
+        }
+        return True
+
+    # -- the bodies --------------------------------------------------------------------------------
+
+    def place(self, order: Any) -> bytes | None:
+        """The body of a place request; None when the full encoder must write it."""
+        form = self._form(order)
+        account = _whole(order.account_id, _MAX_ID)
+        size = _whole(order.size, _MAX_SIZE)
+        if form is None or account < 0 or size < 1:
+            return None
+        side = order.side
+        is_buy = side == 1
+        if not is_buy and side != -1:
+            return None
+        if account != form.account:
+            form.begin(account)
+        self._at = 0
+        self._number(size)
+        if not self._needed(form.limit, order.limit_ticks, form):
+            return None
+        if not self._needed(form.stop, order.stop_ticks, form):
+            return None
+        bracket = order.bracket
+        if bracket is not None and not self._legs(bracket, is_buy):
+            return None
+        tag = order.tag
+        if type(tag) is not str or (tag and not self._tag(tag)):
+            return None
+        return (form.buy if is_buy else form.sell) + self._ended()
+
+    def _form(self, order: Any) -> _Form | None:
+        forms = self._forms.get(order.contract)
+        return None if forms is None else forms.get(order.type)
+
+    def modify(
+        self, order: Any, limit_ticks: int | None, stop_ticks: int | None, size: int | None
+    ) -> bytes | None:
+        """The body of a modify request, where None leaves a member as it is; None: the encoder must."""
+        form = self._form(order)
+        account, venue_id = _whole(order.account_id, _MAX_ID), _whole(order.venue_id, _MAX_ID)
+        if form is None or account < 0 or venue_id < 1:
+            return None
+        if limit_ticks is None and stop_ticks is None and size is None:
+            return None
+        self._pair(account, venue_id)
+        if size is not None:
+            contracts = _whole(size, _MAX_SIZE)
+            if contracts < 1:
+                return None
+            self._put(b',"size":')
+            self._number(contracts)
+        if limit_ticks is not None and not self._needed(form.limit, limit_ticks, form):
+            return None
+        if stop_ticks is not None and not self._needed(form.stop, stop_ticks, form):
+            return None
+        return self._ended()
+
+    def cancel(self, account_id: int, venue_id: int) -> bytes | None:
+        """The body that names one order; None when the full encoder must write it."""
+        account, order = _whole(account_id, _MAX_ID), _whole(venue_id, _MAX_ID)
+        if account < 0 or order < 0:
+            return None
+        self._pair(account, order)
+        return self._ended()
+
+    # -- their parts -------------------------------------------------------------------------------
+
+    def _pair(self, account: int, order: int) -> None:
+        self._at = 0
+        self._put(b'{"accountId":')
+        self._number(account)
+        self._put(b',"orderId":')
+        self._number(order)
+
+    def _needed(self, name: bytes, ticks: int | None, form: _Form) -> bool:
+        """Write the price of this name; False when it is missing, unwanted or too large."""
+        if ticks is None:
+            return not name
+        price = _signed(ticks, form.most)
+        if not name or price == _NO_TICKS:
+            return False
+        self._put(name)
+        self._price(price, form)
+        return True
+
+    def _price(self, ticks: int, form: _Form) -> None:
+        """Exact decimal text with the form's places."""
+        units = ticks * form.units
+        if units < 0:
+            self._out[self._at] = 45
+            self._at += 1
+            units = -units
+        self._number(units // form.scale)
+        if form.places:
+            self._out[self._at] = 46
+            self._at += 1
+            self._digits(units % form.scale, form.places)
+
+    def _legs(self, bracket: Any, is_buy: bool) -> bool:
+        """Signed offsets from the fill: a long's stop is negative, its target positive; a short mirrored."""
+        stop, target = _whole(bracket.stop_ticks, _MAX_LEG), _whole(bracket.target_ticks, _MAX_LEG)
+        if stop < 0 or target < 0:
+            return False
+        if stop:
+            self._put(b',"stopLossBracket":{"ticks":-' if is_buy else b',"stopLossBracket":{"ticks":')
+            self._number(stop)
+            self._put(self._stop_end)
+        if target:
+            self._put(b',"takeProfitBracket":{"ticks":' if is_buy else b',"takeProfitBracket":{"ticks":-')
+            self._number(target)
+            self._put(self._target_end)
+        return True
+
+    def _tag(self, text: str) -> bool:
+        """Write the tag as the last member, if it is printable ASCII without escapes."""
+        size = len(text)
+        if size > _MAX_TAG:
+            return False
+        self._put(b',"customTag":"')
+        at = self._at
+        for index in range(size):
+            code = ord(text[index])
+            if code < 32 or code > 126 or code == 34 or code == 92:
+                return False
+            self._out[at] = code
+            at += 1
+        self._out[at] = 34
+        self._at = at + 1
+        return True
+
+    def _ended(self) -> bytes:
+        self._out[self._at] = 125
+        return b"" + self._out[: self._at + 1]
+
+    def _put(self, words: bytes) -> None:
+        source = words
+        at = self._at
+        for index in range(len(words)):
+            self._out[at] = source[index]
+            at += 1
+        self._at = at
+
+    def _number(self, value: int) -> None:
+        """Write a number that is not negative."""
+        places = 1
+        rest = value
+        while rest >= 10:
+            rest //= 10
+            places += 1
+        self._digits(value, places)
+
+    def _digits(self, value: int, places: int) -> None:
+        """Write the last ``places`` digits of a number that is not negative."""
+        end = self._at + places
+        at = end
+        rest = value
+        while at > self._at:
+            at -= 1
+            self._out[at] = 48 + rest % 10
+            rest //= 10
+        self._at = end
+
+
+def _whole(value: Any, most: int) -> int:
+    """``value`` when it is an integer of 0 to ``most``, else -1."""
+    if type(value) is not int:
+        return _UNFIT
+    try:
+        number = value
+    except OverflowError:
+        return _UNFIT
+    return number if 0 <= number <= most else _UNFIT
+
+
+def _signed(value: Any, most: int) -> int:
+    """``value`` when it is an integer of -``most`` to ``most``, else _NO_TICKS."""
+    if type(value) is not int:
+        return _NO_TICKS
+    try:
+        number = value
+    except OverflowError:
+        return _NO_TICKS
+    return number if -most <= number <= most else _NO_TICKS
