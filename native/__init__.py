@@ -17,6 +17,7 @@ __all__ = [
     "active",
     "fixed",
     "frames",
+    "gate",
     "indicators",
     "market",
     "matching",
@@ -26,7 +27,7 @@ __all__ = [
     "wire",
 ]
 
-MODULES = ("fixed", "frames", "indicators", "market", "matching", "orders", "sequences", "wire")
+MODULES = ("fixed", "frames", "gate", "indicators", "market", "matching", "orders", "sequences", "wire")
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -61,6 +62,7 @@ _CHOICE = _choice()
 if TYPE_CHECKING:
     from native import fixed_py as fixed
     from native import frames_py as frames
+    from native import gate_py as gate
     from native import indicators_py as indicators
     from native import market_py as market
     from native import matching_py as matching
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 else:
     fixed = _pick("fixed", _CHOICE)
     frames = _pick("frames", _CHOICE)
+    gate = _pick("gate", _CHOICE)
     indicators = _pick("indicators", _CHOICE)
     market = _pick("market", _CHOICE)
     matching = _pick("matching", _CHOICE)

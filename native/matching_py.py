@@ -73,8 +73,8 @@ def first_fill(
 ) -> tuple[int, int] | None:
     """(venue id, price) of the next fill within a bar among the stops and limits of ``orders``; None = none.
 
-    An order has ``venue_id, side, type, limit_ticks, stop_ticks, entered``. Stops come before limits, of equals
-    the one nearer to the open, of those the older.
+    An order has ``venue_id, side, type, limit_ticks, stop_ticks, entered``. Stops come before limits, of
+    equals the one nearer to the open, of those the older.
     """
     first, highest, lowest, slipped = ticks(opened), ticks(high), ticks(low), ticks(stop_slippage)
     best_id = best_price = best_away = 0

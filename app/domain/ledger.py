@@ -130,7 +130,7 @@ class Ledger:
         return sum(s.gross_by_day.get(trade_date, 0) - s.fees_by_day.get(trade_date, 0) for s in subs)
 
     def total_micro(self) -> int:
-        """Gross less fees of all fills: what they moved the balance by. O(1), for it is asked on every quote."""
+        """Gross less fees of all fills, by which they moved the balance; O(1): asked on every quote."""
         return sum(book.cash_micro for book in self._books.values())
 
     def realised_since(self, start_ns: int) -> int:

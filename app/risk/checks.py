@@ -11,17 +11,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from app.domain import instruments
-from app.domain.calendar import TradingCalendar
+from app.domain.calendar import Session, TradingCalendar
 from app.domain.events import AccountReport
 from app.domain.instruments import Instrument
 from app.domain.market import Quote
-from app.domain.orders import Order, OrderType, Role
+from app.domain.orders import TERMINAL, Order, OrderType, Role
 from app.domain.units import money
 from app.errors import Refused
 from app.risk import exposure
 from app.risk.limits import Limits
 from app.risk.state import TradingState
 from app.risk.throttle import MS, Throttle
+from native import gate
 
 SECOND_NS = 1_000_000_000
 PRODUCTS_KEPT = 256  # contracts whose product is remembered: several times what one account ever holds
@@ -58,35 +59,6 @@ class GateView:
     floor_micro: int | None = None
 
 
-class Desk:
-    """What the rules may look at beside the view: limits, calendar, windows, sizes still to be answered."""
-
-    __slots__ = ("_products", "calendar", "limits", "raised", "throttle")
-
-    def __init__(self, limits: Limits, calendar: TradingCalendar) -> None:
-        self.limits, self.calendar = limits, calendar
-        self.throttle = Throttle(limits, calendar)
-        self.raised: dict[str, int] = {}  # tag -> size approved by a modification, until the order has it
-        self._products: dict[str, Instrument] = {}
-
-    def instrument(self, contract: str) -> Instrument:
-        """The product of any contract the account holds. Raises Refused for an unknown one."""
-        found = self._products.get(contract)
-        if found is None:
-            if len(self._products) >= PRODUCTS_KEPT:
-                self._products.clear()
-            found = self._products[contract] = instruments.by_contract(contract)
-        return found
-
-    def pending(self, order: Order, view: GateView) -> exposure.Pending:
-        return exposure.pending(view.orders, order, self.raised)
-
-
-Rule = Callable[[Desk, Order, GateView], None]
-
-
-# -- what the order itself must be -------------------------------------------------------------------------
-
 # type -> (has a limit price, has a stop price)
 PRICES: dict[OrderType, tuple[bool, bool]] = {
     OrderType.MARKET: (False, False),
@@ -96,6 +68,82 @@ PRICES: dict[OrderType, tuple[bool, bool]] = {
     OrderType.JOIN_BID: (False, False),
     OrderType.JOIN_ASK: (False, False),
 }
+
+# What `native.gate` compares by identity: an entry's role, the open state, the ended states, the prices.
+_WORDS = (
+    Role.ENTRY,
+    TradingState.ACTIVE,
+    tuple(TERMINAL),
+    tuple((kind, *prices) for kind, prices in PRICES.items()),
+)
+
+
+class Desk:
+    """What the rules may look at beside the view: limits, calendar, windows, sizes still to be answered."""
+
+    __slots__ = ("_native", "_products", "calendar", "limits", "raised", "throttle")
+
+    def __init__(self, limits: Limits, calendar: TradingCalendar) -> None:
+        self.limits, self.calendar = limits, calendar
+        self.throttle = Throttle(limits, calendar)
+        self.raised: dict[str, int] = {}  # tag -> size approved by a modification, until the order has it
+        self._products: dict[str, Instrument] = {}
+        self._native = gate.Gate(limits, _WORDS, self.raised)
+
+    def first_doubt(self, order: Order, view: GateView) -> int:
+        """The place in `EXPOSING_PLACE` of the first rule that fails or is not settled by arithmetic alone.
+
+        Every rule before it passes: `native.gate` is these rules once more, in integers. It answers for
+        what the rules themselves have told it (products, open hours, rates), and what does not fit 64 bits
+        is left to them from the first on.
+        """
+        try:
+            found = self._native.check(order, view)
+        except (OverflowError, TypeError):
+            return 0
+        return len(EXPOSING_PLACE) if found < 0 else found
+
+    def entries_open(self, order: Order, utc_ns: int, session: Session) -> None:
+        """The hours rule passed: it will, until this window or the time for entries ends."""
+        product = self._native.product(order.contract)
+        if product is not None:
+            start, end = next(window for window in session.windows if window[0] <= utc_ns < window[1])
+            product.entries(start, min(end, session.entries_until_ns, session.venue_close_ns))
+
+    def rates_known(self, utc_ns: int, mono_ns: int) -> None:
+        """The windows changed, or were asked about: until when their answer stays what it is."""
+        try:
+            self._native.counted(*self.throttle.known_until(utc_ns, mono_ns))
+        except Refused:  # the calendar ends here: the rule itself is asked each time
+            self.rates_forgotten()
+
+    def rates_forgotten(self) -> None:
+        self._native.counted(0, 0, 0, 0)
+
+    def instrument(self, contract: str) -> Instrument:
+        """The product of any contract the account holds. Raises Refused for an unknown one."""
+        found = self._products.get(contract)
+        if found is None:
+            if len(self._products) >= PRODUCTS_KEPT:
+                self._products.clear()
+                self._native.forget()
+            found = self._products[contract] = instruments.by_contract(contract)
+            if found.fee_round_turn_micro is not None:
+                self._native.know(contract, self._counted(found, found.fee_round_turn_micro))
+        return found
+
+    def _counted(self, found: Instrument, fee_micro: int) -> gate.Product:
+        most = self.limits.max_contracts_of(found.symbol)
+        return gate.Product(found, found.weight_tenths, found.tick_value_micro, fee_micro, most)
+
+    def pending(self, order: Order, view: GateView) -> exposure.Pending:
+        return exposure.pending(view.orders, order, self.raised)
+
+
+Rule = Callable[[Desk, Order, GateView], None]
+
+
+# -- what the order itself must be -------------------------------------------------------------------------
 
 
 def shape(desk: Desk, order: Order, view: GateView) -> None:
@@ -218,6 +266,7 @@ def entry_hours(desk: Desk, order: Order, view: GateView) -> None:
         before = (session.flat_by_ns - session.entries_until_ns) // SECOND_NS
         value = f"{late_ns // SECOND_NS} s after the last entry"
         raise Refused("gate.hours", value, f"entries end {before} s before the venue flattens")
+    desk.entries_open(order, view.utc_ns, session)
 
 
 # -- at what price -----------------------------------------------------------------------------------------
@@ -264,6 +313,7 @@ def _market(view: GateView) -> tuple[int, int, int | None]:
 
 def order_rate(desk: Desk, order: Order, view: GateView) -> None:
     desk.throttle.refuse_rate(view.utc_ns, view.mono_ns)
+    desk.rates_known(view.utc_ns, view.mono_ns)
 
 
 def duplicate(desk: Desk, order: Order, view: GateView) -> None:
@@ -330,7 +380,7 @@ ALWAYS: tuple[Rule, ...] = (shape, listed, synced)
 # What can only reduce: the position must be known and the venue open, nothing of ours need work.
 REDUCING: tuple[Rule, ...] = (*ALWAYS, venue_open)
 
-# What could add exposure, cheapest first.
+# What could add exposure, cheapest first. `native.gate` numbers its rules in this order.
 EXPOSING: tuple[Rule, ...] = (
     *(*ALWAYS, trading_state, armed, unknown_order, journal, account, instrument, bracket, order_size),
     *(reduce_only, entry_hours, quote, collar, order_rate, contracts, loss),

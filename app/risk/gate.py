@@ -48,7 +48,7 @@ class Gate:
         exposing = self.exposing(order, view)
         self._pass(checks.EXPOSING_PLACE if exposing else checks.REDUCING, order, view)
         body = self._encode_place(order)
-        self._desk.throttle.count(order, True, view.utc_ns, view.mono_ns)
+        self._count(order, True, view)
         return self._approved(Action.PLACE, order, body, view, exposing)
 
     def modify(
@@ -63,7 +63,7 @@ class Gate:
         self._pass(checks.EXPOSING if exposing else checks.REDUCING, changed, view)
         body = self._encode_modify(order, limit_ticks, stop_ticks, size)
         self._remember_size(order, changed, view)
-        self._desk.throttle.count(order, False, view.utc_ns, view.mono_ns)
+        self._count(order, False, view)
         return self._approved(Action.MODIFY, order, body, view, exposing)
 
     def exposing(self, order: Order, view: GateView) -> bool:
@@ -78,11 +78,17 @@ class Gate:
     def resume(self, orders_today: int, utc_ns: int) -> None:
         """After a restart: so many orders were approved since the trading day of `utc_ns` began."""
         self._desk.throttle.resume(orders_today, utc_ns)
+        self._desk.rates_forgotten()
 
     def _pass(self, rules: tuple[Rule, ...], order: Order, view: GateView) -> None:
         desk = self._desk
-        for rule in rules:
+        first = 0 if rules is checks.REDUCING else desk.first_doubt(order, view)
+        for rule in rules[first:]:
             rule(desk, order, view)
+
+    def _count(self, order: Order, placed: bool, view: GateView) -> None:
+        self._desk.throttle.count(order, placed, view.utc_ns, view.mono_ns)
+        self._desk.rates_known(view.utc_ns, view.mono_ns)
 
     def _remember_size(self, order: Order, changed: Order, view: GateView) -> None:
         """Until the venue answers, the larger size counts; if it says no, until the order is gone."""

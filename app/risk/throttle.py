@@ -60,6 +60,25 @@ class Throttle:
             age = f"the same order {(mono_ns - sent) // MS} ms ago"
             raise Refused("gate.duplicate", age, f"once in {window // MS} ms", "a new wish has a new ref")
 
+    def known_until(self, utc_ns: int, mono_ns: int) -> tuple[int, int, int, int]:
+        """Until when these windows answer the same: (the minute is full before this monotonic time, the day
+        has room from, and until, these market times, an intent may be an echo before this monotonic time).
+
+        0 = not full, no room, no echo.
+        """
+        self._drop_old(mono_ns)
+        most, recent = self._limits.orders_per_minute, self._recent
+        full_until = self._minute[-most] + MINUTE_NS if len(self._minute) >= most else 0
+        echo_until = next(reversed(recent.values())) + self._limits.duplicate_window_ns if recent else 0
+        if self._today_at(utc_ns) >= self._limits.orders_per_day:
+            return full_until, 0, 0, echo_until
+        return (
+            full_until,
+            self._calendar.trading_day_start(utc_ns),
+            self._calendar.next_open(utc_ns),
+            echo_until,
+        )
+
     def count(self, order: Order, placed: bool, utc_ns: int, mono_ns: int) -> None:
         """An approval was given."""
         self._drop_old(mono_ns)
