@@ -13,7 +13,7 @@ cdef int64_t _MAX_PRICE
 
 @cython.locals(number=int64_t)
 cdef int64_t _int64(object value) except? -1
-cdef int64_t _more(int64_t volume, int64_t size) except? -1
+cdef int _refuse(int64_t volume) except -1
 cdef object _length_ns(object minutes)
 cdef Bars _emptied(object out)
 cdef object _column(object values)
@@ -67,7 +67,7 @@ cdef class Market:
     cdef int64_t _volume[16]
     cdef int64_t _late[16]
     cdef _Day _day
-    cdef int64_t _total
+    cdef int64_t _room
     cdef list _of_trades
     cdef list _of_bars
     cdef int64_t _bid
@@ -77,7 +77,7 @@ cdef class Market:
     cdef readonly int64_t quote_ns
     cdef readonly Bars closed
     @cython.locals(
-        price=int64_t, size=int64_t, when=int64_t, total=int64_t, new_day=bint, closed=int, late=bint, i=Py_ssize_t
+        price=int64_t, size=int64_t, when=int64_t, new_day=bint, closed=int, late=bint, i=Py_ssize_t
     )
     cpdef int on_trade(self, object price_ticks, object volume, object utc_ns) except -1
     @cython.locals(when=int64_t, closed=int, i=Py_ssize_t)
@@ -94,14 +94,15 @@ cdef class Market:
     cpdef int on_quote(self, object bid_ticks, object ask_ticks, object last_ticks, object utc_ns) except -1
 
 @cython.locals(
-    starts=int64_t[::1], highs=int64_t[::1], lows=int64_t[::1], volumes=int64_t[::1], i=Py_ssize_t, count=Py_ssize_t,
-    first=Py_ssize_t, last=int64_t, end=int64_t, high=int64_t, low=int64_t, volume=int64_t
+    starts=int64_t[::1], opens=int64_t[::1], highs=int64_t[::1], lows=int64_t[::1], closes=int64_t[::1],
+    volumes=int64_t[::1], i=Py_ssize_t, count=Py_ssize_t,
+    first=Py_ssize_t, when=int64_t, last=int64_t, end=int64_t, high=int64_t, low=int64_t, room=int64_t
 )
 cdef int _coarsen(Bars bars, int64_t length, _Day day, Bars out) except -1
 
 @cython.locals(
-    i=Py_ssize_t, count=Py_ssize_t, first=Py_ssize_t, last=int64_t, end=int64_t, price=int64_t, high=int64_t,
-    low=int64_t, volume=int64_t
+    i=Py_ssize_t, count=Py_ssize_t, first=Py_ssize_t, when=int64_t, last=int64_t, end=int64_t, price=int64_t,
+    high=int64_t, low=int64_t, room=int64_t
 )
 cdef int _ticks_to_bars(
     const int64_t[::1] times, const int64_t[::1] prices, const int64_t[::1] sizes, int64_t length, _Day day, Bars out

@@ -5,6 +5,9 @@ Source of both twins: the build compiles this very file, typed by ``market_c.pxd
 Prices are integer ticks, times UTC nanoseconds, a bar is stamped with its opening time. Windows count from
 the start of the trading day, and the last one of a day ends with it; which day holds an instant is asked of
 the caller, once a day, for time zones do not belong here. A window without a trade has no bar.
+
+Indices are not checked in the compiled twin (a quarter of the batches' time): each is below a count that was
+held against the room, which the tests of both twins try at its edges.
 """
 
 from __future__ import annotations
@@ -45,13 +48,11 @@ def _int64(value: object) -> int:
     return number
 
 
-def _more(volume: int, size: int) -> int:
-    """Return a volume and a size more; ValueError for a negative size, OverflowError beyond int64."""
-    if size < 0:
-        raise ValueError(f"volume {size} is negative")
-    if size > _MAX - volume:
-        raise OverflowError("volume outside the signed 64-bit range")
-    return volume + size
+def _refuse(volume: int) -> int:
+    """Say why a volume cannot be added."""
+    if volume < 0:
+        raise ValueError(f"volume {volume} is negative")
+    raise OverflowError("volume outside the signed 64-bit range")
 
 
 def _length_ns(minutes: int) -> int:
@@ -134,6 +135,9 @@ class Bars:
         return 0
 
     def _set(self, i: int, start_ns: int, opened: int, high: int, low: int, close: int, volume: int) -> int:
+        """Write a row; the compiled twin writes unchecked, so the room is looked at here."""
+        if not 0 <= i < self._room:
+            raise IndexError(f"bar {i} in room for {self._room}")
         self._start_ns[i] = start_ns
         self._open[i] = opened
         self._high[i] = high
@@ -195,13 +199,14 @@ class Market:
     def __init__(self, minutes: Sequence[int], day_of: DayOf) -> None:
         """Raises ValueError unless there are 1..MAX_FRAMES different timeframes within 1..DAY_MINUTES."""
         self.minutes = tuple(minutes)
-        self._frames = len(self.minutes)
-        if not 1 <= self._frames <= MAX_FRAMES or len(set(self.minutes)) != self._frames:
-            raise ValueError(f"1..{MAX_FRAMES} different timeframes, not {self._frames}")
+        frames = len(self.minutes)
+        if not 1 <= frames <= MAX_FRAMES or len(set(self.minutes)) != frames:
+            raise ValueError(f"1..{MAX_FRAMES} different timeframes, not {frames}")
         # As long as MAX_FRAMES; in figures, for the compiled twin has them in place, as arrays of C.
         self._length = [0] * 16
         for i, each in enumerate(self.minutes):
             self._length[i] = _length_ns(each)
+        self._frames = frames
         # A frame without a growing bar has start == end: where the last one ended.
         self._start = [0] * 16
         self._end = [0] * 16
@@ -212,12 +217,12 @@ class Market:
         self._volume = [0] * 16
         self._late = [0] * 16
         self._day = _Day(day_of)
-        self._total = 0
+        self._room = _MAX  # left for the volume of all trades: no bar's can overflow
         self._of_trades: list[Indicator] = []
         self._of_bars: list[list[Indicator]] = [[] for _ in self.minutes]
         self._bid = self._ask = self._last = self._said = 0
         self.quote_ns = 0
-        self.closed = Bars([(0, 0, 0, 0, 0, 0)] * self._frames)  # the bar of each timeframe told last
+        self.closed = Bars([(0, 0, 0, 0, 0, 0)] * frames)  # the bar of each timeframe told last
 
     def attach(self, indicator: Indicator, minutes: int = 0) -> None:
         """Feed an indicator, in ticks, with every trade or with the bars of one timeframe as they close.
@@ -244,9 +249,10 @@ class Market:
         price, size, when = _int64(price_ticks), _int64(volume), _int64(utc_ns)
         if price > _MAX_PRICE or price < -_MAX_PRICE:
             raise OverflowError("price outside -2**53..2**53")
-        total = _more(self._total, size)
+        if size < 0 or size > self._room:
+            _refuse(size)
         new_day = when >= self._day.end_ns and self._day.find(when)
-        self._total = total
+        self._room -= size
         closed = late = 0
         for i in range(self._frames):
             if when >= self._end[i]:
@@ -392,22 +398,30 @@ def coarsen(bars: Bars, minutes: int, day_of: DayOf, out: Bars | None = None) ->
 
 
 def _coarsen(bars: Bars, length: int, day: _Day, out: Bars) -> int:
-    starts, highs, lows, volumes = bars._start_ns, bars._high, bars._low, bars._volume
-    i, count, last = 0, bars.count, -1
-    while i < count:
-        end = _next_window(day, starts[i], length)
-        first, high, low, volume = i, highs[i], lows[i], 0
-        while i < count and starts[i] < end:
-            if starts[i] <= last:
-                raise ValueError(f"bar {starts[i]} after bar {last}")
-            last = starts[i]
-            if highs[i] > high:
-                high = highs[i]
-            if lows[i] < low:
-                low = lows[i]
-            volume = _more(volume, volumes[i])
-            i += 1
-        out._add(day.begin, bars._open[first], high, low, bars._close[i - 1], volume)
+    starts, opens, highs = bars._start_ns, bars._open, bars._high
+    lows, closes, volumes = bars._low, bars._close, bars._volume
+    count = bars.count
+    first, high, low, room = 0, 0, 0, 0
+    end, last = _MIN, -1
+    for i in range(count):
+        when = starts[i]
+        if when <= last:
+            raise ValueError(f"bar {when} after bar {last}")
+        last = when
+        if when >= end:
+            if i > 0:
+                out._add(day.begin, opens[first], high, low, closes[i - 1], _MAX - room)
+            end = _next_window(day, when, length)
+            first, high, low, room = i, highs[i], lows[i], _MAX
+        if highs[i] > high:
+            high = highs[i]
+        if lows[i] < low:
+            low = lows[i]
+        if volumes[i] < 0 or volumes[i] > room:
+            _refuse(volumes[i])
+        room -= volumes[i]
+    if count > 0:
+        out._add(day.begin, opens[first], high, low, closes[count - 1], _MAX - room)
     return 0
 
 
@@ -430,23 +444,27 @@ def ticks_to_bars(
 def _ticks_to_bars(
     times: memoryview, prices: memoryview, sizes: memoryview, length: int, day: _Day, out: Bars
 ) -> int:
-    i, count = 0, len(times)
-    last = times[0] if count else 0
-    while i < count:
-        end = _next_window(day, times[i], length)
-        first, high, low, volume = i, prices[i], prices[i], 0
-        while i < count and times[i] < end:
-            if times[i] < last:
-                raise ValueError(f"trade {times[i]} after trade {last}")
-            last = times[i]
-            price = prices[i]
-            if price > high:
-                high = price
-            if price < low:
-                low = price
-            volume = _more(volume, sizes[i])
-            i += 1
-        out._add(day.begin, prices[first], high, low, prices[i - 1], volume)
+    first, high, low, room = 0, 0, 0, 0
+    end, last, count = _MIN, _MIN, len(times)
+    for i in range(count):
+        when, price = times[i], prices[i]
+        if when < last:
+            raise ValueError(f"trade {when} after trade {last}")
+        last = when
+        if when >= end:
+            if i > 0:
+                out._add(day.begin, prices[first], high, low, prices[i - 1], _MAX - room)
+            end = _next_window(day, when, length)
+            first, high, low, room = i, price, price, _MAX
+        if price > high:
+            high = price
+        if price < low:
+            low = price
+        if sizes[i] < 0 or sizes[i] > room:
+            _refuse(sizes[i])
+        room -= sizes[i]
+    if count > 0:
+        out._add(day.begin, prices[first], high, low, prices[count - 1], _MAX - room)
     return 0
 
 

@@ -31,6 +31,9 @@ JOBS = (
     "replay_week",
     "replay_year",
     "sequences",
+    "bars_coarsen",
+    "ticks_to_bars",
+    "trade_update",
 )
 JOB_SECONDS = (
     900  # the longest job takes some two minutes on a quiet machine; the board is several times slower
