@@ -22,6 +22,9 @@ class MemoryJournal:
         self.fills: list[FillBooked] = []
         self.events: list[Happened] = []
 
+    def disarm(self) -> None:
+        """Nothing of a replay outlives it."""
+
     def append(
         self, records: Sequence[Record], then: Callable[[Exception | None], None] | None = None
     ) -> None:

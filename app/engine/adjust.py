@@ -31,8 +31,8 @@ def accept(book: Book, journal: Journal, log: EventLog, utc_ns: int, day: date) 
     for contract in disputed:
         if venue.get(contract, 0):
             raise Refused("accept_difference.position", contract, "", "flatten it first")
-    for contract in disputed:
-        journal.append([_write_off(book, contract, utc_ns, day)])
+    for number, contract in enumerate(disputed):
+        journal.append([_write_off(book, contract, utc_ns, day, number)])
         log.add(
             "alarm",
             "write_off",
@@ -49,7 +49,7 @@ def accept(book: Book, journal: Journal, log: EventLog, utc_ns: int, day: date) 
             journal.append([OrderChanged(order, OrderEvent.EXPIRE, utc_ns)])
 
 
-def _write_off(book: Book, contract: str, utc_ns: int, day: date) -> Record:
+def _write_off(book: Book, contract: str, utc_ns: int, day: date, number: int) -> Record:
     """An entry without fees that closes our side at the last known price; its id is negative, the venue's are
     not.
     """
@@ -58,7 +58,9 @@ def _write_off(book: Book, contract: str, utc_ns: int, day: date) -> Record:
     fills = [b.fill for b in book.ledger.fills() if b.fill.contract == contract]
     price = quote.last_ticks if quote is not None and quote.last_ticks is not None else fills[-1].price_ticks
     side = Side.SELL if net > 0 else Side.BUY
-    fill = Fill(-(utc_ns // 1000), 0, book.account_id, contract, side, abs(net), price, 0, utc_ns)
+    fill = Fill(
+        -(utc_ns // 1000 * 100 + number), 0, book.account_id, contract, side, abs(net), price, 0, utc_ns
+    )
     strategies = book.ledger.strategies()
     holder = max(strategies, key=lambda s: abs(book.ledger.net_of(s, contract)), default=MANUAL)
     book.ledger.book(fill, holder, day)

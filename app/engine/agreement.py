@@ -6,6 +6,7 @@ Trading stays closed until a complete read agrees; a disagreement is proven by t
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from app.clock import Clock
 from app.domain.events import AccountSnapshot
@@ -19,7 +20,7 @@ from app.engine.reconcile import Baseline, differences, end_balances, total_net_
 from app.engine.trading import Trading
 from app.errors import Refused
 from app.risk.rules import AccountRules
-from app.risk.state import Code, Kind
+from app.risk.state import Code, Goal, Kind, TradingState
 
 
 class Agreement:
@@ -47,14 +48,29 @@ class Agreement:
         """Compare the book, into which `snapshot` was already taken, with it."""
         self._baseline = self._baseline or self._settled_baseline()
         self.found = differences(self._book, snapshot, self._baseline)
+        quiet = self._reads.quiet
         proven = self._reads.on_snapshot(self.found)
-        self._book.synced = not self.found
         if proven:
             self._trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(self.found))
+            self._trading.end(Code.RECONCILING, "proof")
         if not self.found:
-            self._settle(snapshot.account.balance_micro)
-            self._trading.end(Code.DIFFERENCE, "a complete read that agrees")
-            self._agreed()
+            self._agree(snapshot)
+        elif quiet:
+            self._book.synced = False
+            self._doubt()
+
+    def _agree(self, snapshot: AccountSnapshot) -> None:
+        self._book.synced = True
+        self._settle(snapshot.account.balance_micro)
+        self._trading.release(Code.DIFFERENCE)
+        self._trading.release(Code.RECONCILING)
+        self._agreed()
+
+    def _doubt(self) -> None:
+        """Nothing was heard during the read and yet it differs: no entries until the next ones tell."""
+        if self._trading.reasons.get(Code.DIFFERENCE) is None:
+            words, state = "; ".join(self.found), TradingState.REDUCING
+            self._trading.restrict(Code.RECONCILING, Kind.CONDITION, words, goal=Goal.NONE, state=state)
 
     def accept(self, by: str, why: str) -> None:
         """The owner explains: the venue's word is the new truth. Raises Refused without a reason to."""
@@ -82,10 +98,20 @@ class Agreement:
     def _settle(self, balance_micro: int) -> None:
         """Keep the balance as baseline, and the end-of-day balances that follow from it."""
         self._baseline = self._baseline or Baseline(balance_micro, total_net_micro(self._book))
+        self._money.baseline = self._baseline
         today = self._money.trade_date()
         if self._rules is None or today is None or not self._money.day_known:
             return
+        self._settle_ended(balance_micro, today)
         past = end_balances(self._book, balance_micro, today, self._money.end_of_days)
         for day in sorted(past):
             if day > self._rules.as_of:
                 self._money.settle(day, past[day])
+
+    def _settle_ended(self, balance_micro: int, today: date) -> None:
+        """The day that ended at the last roll: executions of the new day cannot precede its open."""
+        ended = self._money.ended
+        seen = self._money.trade_date_of(self._book.venue_utc_ns)  # the venue's clock says so too
+        if ended is not None and ended < today and seen == today and not self._book.positions():
+            self._money.settle(ended, balance_micro - self._book.ledger.net_micro(today))
+            self._money.ended = None

@@ -29,6 +29,11 @@ class Board:
     def words(self) -> str:
         return "silent" if not self.fresh else "closed" if self.contact_closed else "open"
 
+    def begin(self) -> None:
+        """At the start: a board that has not spoken is a silent one."""
+        if not self.fresh:
+            self._trading.hold(Code.LINK_SILENCE, "the board has not spoken yet")
+
     def on_panel(self, fresh: bool, closed: bool) -> None:
         """The session became fresh or silent, or the contact moved."""
         was_fresh, self.fresh, self.contact_closed = self.fresh, fresh, closed

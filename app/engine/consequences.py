@@ -6,12 +6,12 @@ from app.domain.events import Fill
 from app.domain.orders import Order, OrderState, OrderType, Role
 from app.engine import words
 from app.engine.book import Book
+from app.engine.cancels import Cancels
 from app.engine.events import EventLog
 from app.engine.hours import Hours
 from app.engine.money import Money
 from app.engine.protection import Protection
 from app.engine.runner import Runner
-from app.engine.submission import Submission
 from app.engine.trading import Trading
 from app.risk.state import Code, Goal, Kind
 
@@ -36,20 +36,21 @@ class Consequences:
         book: Book,
         trading: Trading,
         money: Money,
-        submission: Submission,
+        cancels: Cancels,
         protection: Protection,
         log: EventLog,
         runners: dict[str, Runner],
     ) -> None:
         self._hours, self._book, self._trading = hours, book, trading
-        self._money, self._submission, self._protection = money, submission, protection
+        self._money, self._cancels, self._protection = money, cancels, protection
         self._log, self._runners = log, runners
 
     def order_changed(self, order: Order, before: OrderState) -> None:
         if order.filled and order.role is Role.ENTRY:
             self._one_cancels_other(order)
-        if order.state.terminal and order.type in _STOPS and self._book.net(order.contract):
-            self._protection.watch(order.contract)
+        self._cancels.heard(order)
+        if order.type in _STOPS:
+            self._protection.check(order.contract)
         if before is OrderState.LOST:
             self._surfaced(order)
         if order.state is OrderState.WORKING and before in (OrderState.SENT, OrderState.UNKNOWN):
@@ -64,8 +65,7 @@ class Consequences:
         self._log.add("info", "fill", words.fill(fill, order), order.strategy)
         if order.role is Role.ENTRY:
             self._one_cancels_other(order)
-        if self._book.net(fill.contract):
-            self._protection.watch(fill.contract)
+        self._protection.check(fill.contract)
         self._money.watch()
         runner = self._runners.get(order.strategy)
         if runner is not None:
@@ -79,18 +79,16 @@ class Consequences:
         """First fill cancels the other side; a fill of both means FLAT."""
         if not order.oco:
             return
-        for sibling in self._book.siblings(order):
-            if not sibling.cancel_requested:
-                self._submission.cancel(sibling, f"other side {order.tag} filled")
-        group = [o for o in self._book.orders.values() if o.oco == order.oco and o.filled]
-        if len(group) > 1:
+        siblings = self._book.siblings(order)
+        for sibling in siblings:
+            self._cancels.want(sibling, f"other side {order.tag} filled")
+        if any(sibling.filled for sibling in siblings):
             self._go_flat(Code.BOTH_FILLED, f"both sides of {order.oco} filled")
 
     def _surfaced(self, order: Order) -> None:
-        words = f"{order.tag} was given up as lost and exists"
-        self._log.add("alarm", "surfaced", words, order.strategy)
-        if order.state.live:
-            self._submission.cancel(order, words)
+        text = f"{order.tag} was given up as lost and exists"
+        self._log.add("alarm", "surfaced", text, order.strategy)
+        self._cancels.want(order, text)
 
     def _rejected(self, order: Order) -> None:
         self._log.add("warning", "rejected", f"{order.tag}: {order.reason}", order.strategy)

@@ -10,7 +10,7 @@ from app.domain.calendar import Session, TradingCalendar
 from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.money import Money
-from app.engine.settings import CLOCK_JITTER_NS, FLATTEN_LEAD_NS
+from app.engine.settings import CLOCK_JITTER_NS, FLATTEN_LEAD_NS, ORDERS_KEPT_NS
 from app.engine.trading import Trading
 from app.errors import Refused
 from app.risk.state import Code, Goal, Kind, TradingState
@@ -57,17 +57,15 @@ class TradingDay:
             self._log.add("alarm", "calendar", "the trading calendar ends within 60 days: update Plimsoll")
 
     def _roll(self, now: int) -> None:
-        """At 17:00 Chicago: settle the day that ended, then read today's executions from the venue."""
+        """At 17:00 Chicago the next clean read settles the day that ended."""
         today = self._calendar.trade_date(now)
         if self._day is None or today == self._day:
             self._day = today
             return
-        account, ended = self._book.account, self._day
-        self._day = today
-        if account is not None and self._book.synced and not self._book.positions():
-            # executions of the new day cannot precede its open: the balance is still that of the day that
-            # ended
-            self._money.settle(ended, account.balance_micro - self._book.ledger.net_micro(today))
+        if self._trading.reasons.get(Code.CLOCK) is not None:
+            return  # a clock that lies rolls nothing
+        self._money.ended, self._day = self._day, today
+        self._book.forget_before(now - ORDERS_KEPT_NS)
         self._log.add("info", "new_day", f"trading day {today}")
         self._read()
 

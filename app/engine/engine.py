@@ -40,6 +40,7 @@ from app.engine import adjust, picture
 from app.engine.agreement import Agreement
 from app.engine.board import Board
 from app.engine.book import Book
+from app.engine.cancels import Cancels
 from app.engine.consequences import Consequences
 from app.engine.day import TradingDay
 from app.engine.doubts import Doubts
@@ -54,7 +55,7 @@ from app.engine.pursuit import Acts, Pursuit
 from app.engine.reader import Reads
 from app.engine.records import Audited, Record, Recovered
 from app.engine.runner import Runner, View
-from app.engine.settings import ORPHAN_READ_NS, EngineSettings
+from app.engine.settings import DISPUTE_READ_NS, ORPHAN_READ_NS, STRAY_READ_NS, EngineSettings
 from app.engine.shadow import SHADOW, ShadowVenue
 from app.engine.snapshot import Snapshot
 from app.engine.submission import Submission
@@ -99,6 +100,8 @@ class Engine:
         self._ticking: Timer | None = None
         self._beating: Timer | None = None
         self._shown_mono_ns = 0
+        self._feed_from_mono_ns = 0
+        self._stray: frozenset[str] = frozenset()  # seen by the last agreeing read
         self._build_state()
         self._build_orders()
         self._build_goals(shadow)
@@ -110,7 +113,9 @@ class Engine:
         self.log = log = EventLog(clock, journal, settings.account_id)
         self.book = book = Book(settings.account_id, settings.tag_prefix)
         scope = str(settings.account_id)
-        self.trading = trading = Trading(clock, journal, log, scope, settings.resume, self._trading_changed)
+        self.trading = trading = Trading(
+            clock, journal, log, scope, settings.resume, self._trading_changed, self._goal_done
+        )
         self.board = Board(clock, trading, settings.link_flatten_after_ns)
         self.money = Money(clock, self.hours, journal, book, trading, self.limits, self.rules, log)
         self.reads = Reads(clock, self.hours, self.venue, book, settings.routine_read_ns)
@@ -135,7 +140,10 @@ class Engine:
             self.stages,
             self._fill_view,
             self._refused,
+            self._withdrawn,
+            self._want_cancelled,
         )
+        self.cancels = Cancels(clock, self.submission.cancel, self.venue.read_open)
         deadline_ns = self.limits.stop_deadline_ns
         self.protection = Protection(clock, book, deadline_ns, self.reads.now, self._unprotected)
         self.consequences = Consequences(
@@ -143,7 +151,7 @@ class Engine:
             book,
             self.trading,
             self.money,
-            self.submission,
+            self.cancels,
             self.protection,
             log,
             self.runners,
@@ -173,6 +181,7 @@ class Engine:
         self.contracts = dict(contracts)
         self._restore(self._recovered)
         self.trading.hold(Code.START, "starting: orders, positions and trades not read yet")
+        self.board.begin()
         self.submission.reserve_tags()
         for strategy in self._strategies:
             self._begin_strategy(strategy)
@@ -186,23 +195,26 @@ class Engine:
                 timer.cancel()
 
     def _restore(self, recovered: Recovered) -> None:
-        self.trading.restore(recovered.latch)
         mine = self.settings.account_id  # the journal may know other accounts too
+        goals = [g.goal for g in recovered.goals if g.account_id == mine and not g.done]
+        self.trading.restore(recovered.latch, max(goals, default=Goal.NONE))
         for order in recovered.orders:
             if order.account_id == mine:
                 self.book.add(order)
         for booked in recovered.fills:
             if booked.fill.account_id == mine:
                 self.book.ledger.book(booked.fill, booked.strategy, booked.trade_date)
+        if goals:
+            self.pursuit.resume()
         self.money.restore(recovered.end_of_days)
         self._forget_unsent()
         last = self.money.last_known_day()
         if last is not None:
-            session = self.calendar.session(last)
-            self.reads.history_from_ns = session.close_ns if session is not None else 0
+            self.reads.history_from_ns = self.hours.last_close_ns(last) or 0
         today_ns = self.hours.day_start_ns()
         if today_ns is not None:
-            sent_today = sum(o.created_ns >= today_ns for o in recovered.orders)
+            ours = (o for o in self.book.orders.values() if o.tag.startswith(self.settings.tag_prefix))
+            sent_today = sum(o.created_ns >= today_ns and not o.parent_tag for o in ours)
             self.gate.resume(sent_today, self.clock.utc_ns())
 
     def _forget_unsent(self) -> None:
@@ -238,6 +250,7 @@ class Engine:
     def on_quote(self, quote: Quote, received_mono_ns: int) -> None:
         quote.recv_mono_ns = received_mono_ns
         self.book.quotes[quote.contract] = quote
+        self.book.venue_utc_ns = max(self.book.venue_utc_ns, quote.utc_ns)
         self.stages.mark_frame(received_mono_ns)
         if self.book.ledger.net(quote.contract):
             self.money.watch()
@@ -282,11 +295,16 @@ class Engine:
         if report.account_id == self.settings.account_id:
             self.book.heard += 1
             self.book.venue_net[report.contract] = report.net
+            self.book.position_mono_ns[report.contract] = self.clock.mono_ns()
+            self.protection.check(report.contract)
+            if self.book.disputed():
+                self.clock.call_later(DISPUTE_READ_NS, self._read_if_disputed)
             self.pursuit.poke()
 
     def on_account(self, report: AccountReport) -> None:
         if report.account_id == self.settings.account_id:
             self.book.heard += 1
+            self.book.account_mono_ns = self.clock.mono_ns()
             self._take_account(report)
             self.money.watch()
 
@@ -297,6 +315,7 @@ class Engine:
             self._modified(reply)
         elif reply.request is Request.CLOSE:
             self.pursuit.on_reply(reply.ref, reply)
+            self.pursuit.poke()
         # A cancel is confirmed by the order's own report or the next read, whatever was answered.
 
     def on_sent(self, approved: Approved) -> None:
@@ -325,12 +344,13 @@ class Engine:
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         if snapshot.account.account_id != self.settings.account_id:
             return
-        self._take_account(snapshot.account)
+        if self.book.account is None or snapshot.begun_mono_ns >= self.book.account_mono_ns:
+            self._take_account(snapshot.account)
         self._take_reports(snapshot.orders)
         for fill in sorted(snapshot.fills, key=lambda f: (f.utc_ns, f.id)):
             self.lifecycle.on_fill(fill)
-        self.lifecycle.adopt_orphans()
-        self.book.venue_net = {p.contract: p.net for p in snapshot.positions if p.net}
+        self.lifecycle.adopt_orphans(snapshot)
+        self.book.take_positions(snapshot.positions, snapshot.begun_mono_ns)
         self.book.venue_listed = frozenset(report.venue_id for report in snapshot.orders)
         self.book.read_once = True
         day_start_ns = self.hours.day_start_ns()
@@ -338,6 +358,7 @@ class Engine:
             self.money.day_known = True
         self.doubts.on_snapshot(snapshot)
         self.agreement.judge(snapshot)
+        self.cancels.on_read(snapshot.begun_mono_ns)
         self.pursuit.on_read(snapshot)
         self.money.watch()
         self._show()
@@ -346,16 +367,21 @@ class Engine:
         if snapshot.account_id != self.settings.account_id:
             return
         self._take_reports(snapshot.orders)
-        self.book.venue_net = {p.contract: p.net for p in snapshot.positions if p.net}
+        self.book.take_positions(snapshot.positions, snapshot.begun_mono_ns)
         listed = {report.venue_id for report in snapshot.orders}
-        if any(o.venue_id not in listed and o.state is OrderState.WORKING for o in self.book.live_orders()):
-            self.reads.now()  # ended while we were not told: the complete read says how
+        gone = any(
+            o.venue_id not in listed and o.state is OrderState.WORKING for o in self.book.live_orders()
+        )
+        if gone or self.book.disputed():
+            self.reads.now()  # something happened that we were not told: the complete read says what
+        self.cancels.on_read(snapshot.begun_mono_ns)
         self.pursuit.on_read(snapshot)
 
-    def on_read_failed(self, account_id: int, reason: str) -> None:
+    def on_read_failed(self, account_id: int, reason: str, complete: bool = True) -> None:
         self.link_detail = f"read failed: {reason}"
-        self.reads.on_failed()
-        self.doubts.on_read_failed()
+        if complete:
+            self.reads.on_failed()
+            self.doubts.on_read_failed()
         self.pursuit.on_read_failed(reason)
 
     # -- the board (Panel)
@@ -396,7 +422,7 @@ class Engine:
             raise Refused("rearm.journal", self.journal.failed, "", "the journal must be writable")
         if not self.board.closed:
             raise Refused("rearm.switch", "open or silent", "", "close the switch first")
-        if self.trading.reasons.get(Code.DIFFERENCE) is not None:
+        if self.agreement.found:
             raise Refused(
                 "rearm.difference", "; ".join(self.agreement.found), "", "explain it: accept-difference"
             )
@@ -428,12 +454,25 @@ class Engine:
 
     def _fill_view(self, view: GateView) -> None:
         self.money.fill_view(view)
-        view.unknown_orders += len(self.lifecycle.orphans)
+        view.unknown_orders += len(self.lifecycle.orphans) + len(self.book.disputed())
 
     def _refused(self, intent: Intent, rule: str, text: str) -> None:
         runner = self.runners.get(intent.strategy)
         if runner is not None:
             runner.on_refused(intent, rule, text)
+
+    def _withdrawn(self, order: Order, before: OrderState) -> None:
+        self.consequences.order_changed(order, before)
+
+    def _want_cancelled(self, order: Order, why: str) -> None:
+        self.cancels.want(order, why)
+
+    def _goal_done(self) -> bool:
+        return self.pursuit.done
+
+    def _read_if_disputed(self) -> None:
+        if self.book.disputed():
+            self.reads.now()
 
     def _trading_changed(self) -> None:
         self.pursuit.aim(self.trading.goal)
@@ -445,8 +484,21 @@ class Engine:
 
     def _agreed(self) -> None:
         for contract in self.book.positions():
-            self.protection.watch(contract)
+            self.protection.check(contract)
+        self._sweep_stray_legs()
         self._release_holds()
+
+    def _sweep_stray_legs(self) -> None:
+        """Legs of a position that ended elsewhere (closed by hand, or before a crash) could open a new one.
+
+        Two agreeing reads must show them: a single one may have been torn by a fill.
+        """
+        stray = self.book.stray_legs()
+        for tag in stray & self._stray:
+            self.cancels.want(self.book.orders[tag], "its position is closed")
+        if stray - self._stray:
+            self.clock.call_later(STRAY_READ_NS, self.reads.now)
+        self._stray = stray
 
     def _unprotected(self, contract: str) -> None:
         self.consequences.unprotected(contract)
@@ -527,18 +579,19 @@ class Engine:
     def _check_feed(self) -> None:
         """A feed that says nothing in session hours closes trading; the next quote opens it."""
         now, limit = self.clock.mono_ns(), self.settings.feed_silence_ns
-        silent = [
-            symbol
-            for symbol, contract in self.contracts.items()
-            if (q := self.book.quotes.get(contract)) is None or now - q.recv_mono_ns > limit
-        ]
-        if silent and self.link_up and self.trading.reasons.get(Code.SESSION_CLOSED) is None:
-            if self.trading.reasons.get(Code.START) is None:
-                self.trading.hold(
-                    Code.STALE_FEED, f"no quote for {limit // 1_000_000_000} s: {', '.join(silent)}"
-                )
-        elif not silent:
+        closed = self.trading.reasons.get(Code.SESSION_CLOSED) is not None
+        if closed or not self.link_up or not self._feed_from_mono_ns:
+            self._feed_from_mono_ns = now  # nobody quotes a closed market: silence counts from here
+        silent = [s for s, contract in self.contracts.items() if now - self._quoted_mono_ns(contract) > limit]
+        if silent:
+            words = f"no quote for {limit // 1_000_000_000} s: {', '.join(silent)}"
+            self.trading.hold(Code.STALE_FEED, words)
+        elif not closed and all(c in self.book.quotes for c in self.contracts.values()):
             self.trading.release(Code.STALE_FEED)
+
+    def _quoted_mono_ns(self, contract: str) -> int:
+        quote = self.book.quotes.get(contract)
+        return max(self._feed_from_mono_ns, quote.recv_mono_ns if quote is not None else 0)
 
     def _beat(self) -> None:
         if not self.settings.heartbeat_ns:

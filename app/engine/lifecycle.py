@@ -12,7 +12,7 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.domain.calendar import TradingCalendar
-from app.domain.events import Fill, OrderReport, Outcome, Reply
+from app.domain.events import AccountSnapshot, Fill, OrderReport, Outcome, Reply
 from app.domain.orders import TRANSITIONS, Order, OrderEvent, OrderState, OrderType, Role
 from app.engine.book import MANUAL, Book
 from app.engine.events import EventLog
@@ -54,7 +54,7 @@ class Lifecycle:
     ) -> None:
         self._clock, self._calendar, self._journal = clock, calendar, journal
         self._book, self._log, self._stages, self._hooks = book, log, stages, hooks
-        self.orphans: dict[int, Fill] = {}
+        self.orphans: dict[int, tuple[Fill, int]] = {}  # by fill id, with the monotonic time of hearing
         self.closing: dict[str, str] = {}  # contract -> strategy of a close call of ours under way
 
     # -- orders
@@ -65,9 +65,8 @@ class Lifecycle:
         if not order.venue_id:
             order.venue_id = report.venue_id
             self._book.index(order)
-        if report.updated_ns >= order.updated_ns or order.state in (OrderState.SENT, OrderState.UNKNOWN):
-            self._copy(order, report)
-        self._move(order, report)
+        changed = report.updated_ns >= order.venue_updated_ns and self._copy(order, report)
+        self._move(order, report, changed)
         self._settle_orphans(order)
         return order
 
@@ -78,15 +77,19 @@ class Lifecycle:
             order.strategy, order.role = closer, Role.EXIT
         return order
 
-    def _copy(self, order: Order, report: OrderReport) -> None:
+    def _copy(self, order: Order, report: OrderReport) -> bool:
+        """Take over prices and size of a newer report; True when one of them changed."""
+        before = (order.limit_ticks, order.stop_ticks, order.size)
+        order.venue_updated_ns = report.updated_ns
         if report.limit_ticks is not None:
             order.limit_ticks = report.limit_ticks
         if report.stop_ticks is not None:
             order.stop_ticks = report.stop_ticks
         if not order.state.terminal:
             order.size = report.size
+        return before != (order.limit_ticks, order.stop_ticks, order.size)
 
-    def _move(self, order: Order, report: OrderReport) -> None:
+    def _move(self, order: Order, report: OrderReport, changed: bool) -> None:
         before, filled = order.state, order.filled
         order.filled = max(order.filled, report.filled)
         event = _EVENT_OF[report.state]
@@ -97,13 +100,10 @@ class Lifecycle:
             return  # terminal states never regress, a leg that works is not suspended again
         order.apply(event, max(report.updated_ns, order.updated_ns))
         self._book.index(order)
-        if (
-            order.state is before
-            and order.filled == filled
-            and event is OrderEvent.WORK
-            and before is OrderState.WORKING
-        ):
-            self._journal.append([OrderChanged(order, "changed", order.updated_ns)])
+        if order.state is before and order.filled == filled:
+            if changed:
+                self._journal.append([OrderChanged(order, "changed", order.updated_ns)])
+                self._hooks.order_changed(order, before)
             return
         self._journal.append([OrderChanged(order, event, order.updated_ns)])
         self._hooks.order_changed(order, before)
@@ -159,9 +159,13 @@ class Lifecycle:
         self.orphans.pop(fill.id, None)
         return self._book_fill(fill, order)
 
-    def adopt_orphans(self) -> None:
-        """After a complete read: executions whose order the venue does not list are the owner's own."""
-        for fill in sorted(self.orphans.values(), key=lambda f: (f.utc_ns, f.id)):
+    def adopt_orphans(self, snapshot: AccountSnapshot) -> None:
+        """Executions that were known before a complete read began, and whose order it does not list, are the
+        owner's own.
+        """
+        listed = {fill.id for fill in snapshot.fills}
+        known = [f for f, heard in self.orphans.values() if heard < snapshot.begun_mono_ns and f.id in listed]
+        for fill in sorted(known, key=lambda f: (f.utc_ns, f.id)):
             del self.orphans[fill.id]
             self._book_fill(fill, self._stranger(fill))
 
@@ -185,12 +189,12 @@ class Lifecycle:
 
     def _keep_orphan(self, fill: Fill) -> None:
         if len(self.orphans) < ORPHANS_LIMIT:
-            self.orphans[fill.id] = fill
+            self.orphans.setdefault(fill.id, (fill, self._clock.mono_ns()))
 
     def _settle_orphans(self, order: Order) -> None:
         if not self.orphans or not order.venue_id:
             return
-        for fill in [f for f in self.orphans.values() if f.order_id == order.venue_id]:
+        for fill in [f for f, _ in self.orphans.values() if f.order_id == order.venue_id]:
             del self.orphans[fill.id]
             self._book_fill(fill, order)
 

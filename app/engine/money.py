@@ -17,6 +17,7 @@ from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.hours import Hours
 from app.engine.ports import Journal
+from app.engine.reconcile import Baseline, total_net_micro
 from app.engine.records import AccountSeen, EndOfDay
 from app.engine.trading import Trading
 from app.errors import Refused
@@ -52,6 +53,8 @@ class Money:
         self._floor_of_days = -1  # settled days that the floor below knows
         self._floor_micro: int | None = None
         self._trusted_from = date.min  # balances of earlier days were overruled by an accepted difference
+        self.baseline: Baseline | None = None  # a balance that agreed, and the ledger's net at that moment
+        self.ended: date | None = None  # a trading day that ended and is not settled yet
         self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
         self._alarmed: dict[str, date] = {}
 
@@ -59,6 +62,9 @@ class Money:
 
     def trade_date(self) -> date | None:
         return self._hours.trade_date()
+
+    def trade_date_of(self, utc_ns: int) -> date | None:
+        return self._hours.trade_date(utc_ns)
 
     def today(self) -> DayPnl | None:
         """Today's P&L; None until today's executions are known."""
@@ -81,7 +87,13 @@ class Money:
         account = self._book.account
         if account is None or today is None or today.unrealised_micro is None:
             return None
-        return account.balance_micro + today.unrealised_micro
+        balance = account.balance_micro
+        if (
+            self.baseline is not None
+        ):  # an account event may be late or lost: the ledger knows the fill already
+            booked = total_net_micro(self._book) - self.baseline.net_before_micro
+            balance = min(balance, self.baseline.balance_micro + booked)
+        return balance + today.unrealised_micro
 
     def fill_view(self, view: GateView) -> None:
         """Complete a GateView with P&L, balance, equity and floor."""

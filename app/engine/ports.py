@@ -45,8 +45,8 @@ class Sink(Protocol):
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None: ...
     def on_open(self, snapshot: OpenSnapshot) -> None: ...
-    def on_read_failed(self, account_id: int, reason: str) -> None:
-        """A read (complete or of what is open) failed. A failed read is never "flat"."""
+    def on_read_failed(self, account_id: int, reason: str, complete: bool = True) -> None:
+        """A read (`complete`, or of what is open) failed. A failed read is never "flat"."""
 
     def on_bars(self, contract: str, bars: Sequence[Bar]) -> None:
         """History, oldest first, completed one-minute bars only."""
@@ -113,6 +113,12 @@ class Journal(Protocol):
 
         Records without `then` are written in the same order, soon, and nobody waits. Many appends share one
         commit.
+        """
+
+    def disarm(self) -> None:
+        """A person's reason stands: no start from now on counts as armed, whatever rows the disk takes.
+
+        Returns at once, never raises, needs no free space.
         """
 
     @property

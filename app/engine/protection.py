@@ -1,14 +1,15 @@
-"""Every position has a working stop at the venue, or it goes: checked 2 s after each fill and each lost stop.
+"""Every position has a working stop at the venue, or it goes: judged 2 s after a fill or the loss of a stop
+left it bare.
 
-Half way there an unprotected position is re-read, so that the verdict rests on the venue's word and not on a
-lost event.
+Half way there a bare position is re-read, so that the verdict rests on the venue's word and not on a lost
+event. Cover ends the count; what is bared later has its own two seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.clock import Clock
+from app.clock import Clock, Timer
 from app.engine.book import Book
 
 
@@ -25,21 +26,22 @@ class Protection:
     ) -> None:
         self._clock, self._book, self._deadline_ns = clock, book, deadline_ns
         self._read, self._unprotected = read, unprotected
-        self._watched: set[str] = set()
+        self._bare: dict[str, tuple[Timer, Timer]] = {}
 
-    def watch(self, contract: str) -> None:
-        """A fill or the loss of a stop: the position must be covered before the deadline."""
-        if contract in self._watched or self._book.protected(contract):
-            return
-        self._watched.add(contract)
-        self._clock.call_later(self._deadline_ns // 2, self._look, contract)
-        self._clock.call_later(self._deadline_ns, self._judge, contract)
+    def check(self, contract: str) -> None:
+        """A fill, a position or a stop of `contract` changed: begin the count, or end it."""
+        if self._book.protected(contract):
+            self._stop(contract)
+        elif contract not in self._bare:
+            look = self._clock.call_later(self._deadline_ns // 2, self._read)
+            judge = self._clock.call_later(self._deadline_ns, self._judge, contract)
+            self._bare[contract] = (look, judge)
 
-    def _look(self, contract: str) -> None:
-        if not self._book.protected(contract):
-            self._read()
+    def _stop(self, contract: str) -> None:
+        for timer in self._bare.pop(contract, ()):
+            timer.cancel()
 
     def _judge(self, contract: str) -> None:
-        self._watched.discard(contract)
+        self._stop(contract)
         if not self._book.protected(contract):
             self._unprotected(contract)

@@ -17,7 +17,7 @@ from app.clock import Clock, Timer
 from app.domain.calendar import TradingCalendar
 from app.domain.events import AccountSnapshot, OpenSnapshot, Outcome, Reply
 from app.domain.instruments import by_contract
-from app.domain.orders import Order, OrderState, Role
+from app.domain.orders import Order, OrderState, OrderType, Role
 from app.engine.book import MANUAL, Book
 from app.engine.events import EventLog
 from app.engine.lifecycle import Lifecycle
@@ -69,6 +69,7 @@ class Pursuit:
         self._answered: dict[str, int] = {}  # contract -> when its last close was answered
         self._read_mono_ns = 0  # when the newest read began
         self._started_mono_ns = 0
+        self._hurried = False
         self._only: frozenset[str] = (
             frozenset()
         )  # contracts that a strategy asked to close, while no FLAT is on
@@ -95,10 +96,23 @@ class Pursuit:
         self._lifecycle.closing[contract] = strategy
         self._start()
 
+    def resume(self) -> None:
+        """After a restart: a goal was not confirmed, so a close of ours may be under way. Its fill carries no
+        tag.
+        """
+        for contract in self._book.positions():
+            self._lifecycle.closing[contract] = self._owner(contract)
+
     def poke(self) -> None:
-        """Something new appeared: if a confirmed goal no longer holds, pursue it again."""
-        if self.done and self._active and self._left():
-            self._start()
+        """Something new appeared: a confirmed goal that no longer holds is pursued again; a position that is
+        gone is read at once, so that its legs are swept.
+        """
+        if self.done:
+            if self._active and self._left():
+                self._start()
+        elif self._answered and not self._to_close() and not self._hurried:
+            self._hurried = True
+            self._schedule(0)
 
     # -- what came back
 
@@ -137,7 +151,8 @@ class Pursuit:
     def _start(self) -> None:
         self.done, self._attempt = False, 0
         self._started_mono_ns = self._clock.mono_ns()
-        self._journal.append([self._record()])
+        self._hurried = False
+        self._journal.append([self._record()], _flushed)  # nobody waits, and yet at once: a crash may follow
         if self._book.read_once and not self._idle:
             self._act()
         if not self._left_known():
@@ -160,11 +175,8 @@ class Pursuit:
         live = [o for o in self._book.live_orders() if o.venue_id and o.state is not OrderState.UNKNOWN]
         if self.goal is Goal.NONE:
             return self._legs(live, self._only)
-        entries = [o for o in live if o.role is Role.ENTRY]
-        if self.goal is Goal.NO_ENTRIES:
-            return entries + self._legs(live, self._only)
-        # The legs of a flat contract are swept; those of an open one protect it until it reads flat.
-        return entries + [o for o in live if o.role is not Role.ENTRY and self._reads_flat(o)]
+        # The legs of a flat contract could open a position: swept. Those of an open one protect it.
+        return [o for o in live if o.role is Role.ENTRY or self._reads_flat(o)]
 
     def _legs(self, live: Collection[Order], contracts: Collection[str]) -> list[Order]:
         return [
@@ -195,11 +207,18 @@ class Pursuit:
 
     def _close(self, contract: str) -> None:
         unread = self._answered.get(contract, 0) > self._read_mono_ns
-        if contract in self._closes or unread:
-            return  # repeated only when answered, and after a read that began later than the answer
+        if contract in self._closes or unread or self._closing_order(contract):
+            return  # repeated only when answered, read again since, and no order of an earlier one works
         self._closes[contract] = self._clock.mono_ns()
         self._lifecycle.closing[contract] = self._owner(contract)
         self._venue.close(contract)
+
+    def _closing_order(self, contract: str) -> bool:
+        """A market order that closes `contract` works already: a second one could reverse the position."""
+        return any(
+            order.role is Role.EXIT and order.type is OrderType.MARKET
+            for order in self._book.live_orders(contract)
+        )
 
     def _owner(self, contract: str) -> str:
         """The strategy whose sub-book holds most of the position: the close is booked there."""
@@ -221,14 +240,18 @@ class Pursuit:
 
     # -- reads and the end
 
-    def _schedule(self) -> None:
+    def _schedule(self, delay_ns: int | None = None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        delay = delay_ns if delay_ns is not None else self._delay_ns()
+        self._next_mono_ns = self._clock.mono_ns() + delay
+        self._timer = self._clock.call_later(delay, self._read)
+
+    def _delay_ns(self) -> int:
         delay = PURSUIT_DELAYS_NS[min(self._attempt, len(PURSUIT_DELAYS_NS) - 1)]
         if self.detail == MARKET_CLOSED:
             delay = PURSUIT_DELAYS_NS[-1]
-        self._next_mono_ns = self._clock.mono_ns() + delay
-        self._timer = self._clock.call_later(delay, self._read)
+        return delay
 
     def _read(self) -> None:
         self._timer = None
@@ -270,3 +293,7 @@ class Pursuit:
     def _record(self) -> GoalChanged:
         now = self._clock.utc_ns()
         return GoalChanged(self._book.account_id, self.goal, self.done, self.detail, now)
+
+
+def _flushed(error: Exception | None) -> None:
+    """Makes an append flush at once; the halt goes on whatever the disk says."""

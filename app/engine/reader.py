@@ -14,6 +14,7 @@ from app.engine.settings import (
     ROUTINE_READ_NS,
 )
 
+AGREED_MARGIN_NS = 60_000_000_000  # the venue's clock and ours differ by less
 DAY_NS = 86_400_000_000_000
 
 
@@ -35,7 +36,9 @@ class Reads:
         self._again = False
         self._heard = 0
         self._disagreed = 0
+        self._begun_utc_ns = 0
         self.history_from_ns = 0  # the first read goes back to here
+        self.agreed_ns = 0  # market time of the last read that agreed: nothing before it is news
 
     def now(self) -> None:
         """Begin a read; one asked for while another runs starts after it, so that it is newer than the
@@ -51,20 +54,27 @@ class Reads:
             return
         self._running = True
         self._heard = self._book.heard
+        self._begun_utc_ns = self._clock.utc_ns()
         self._venue.read(since)
 
     def on_snapshot(self, found: list[str]) -> bool:
         """A read ended and `found` these differences. True when they are proven, not a fill under way."""
         self._running = False
-        quiet = self._heard == self._book.heard
+        quiet = self.quiet
         if not found:
             self._disagreed = 0
+            self.agreed_ns = self._begun_utc_ns
             self._next(self._routine_ns)
             return False
         if quiet:
             self._disagreed += 1
         self._next(DIFFERENCE_READ_DELAY_NS if self._disagreed < DIFFERENCE_READS else RETRY_READ_NS)
         return self._disagreed >= DIFFERENCE_READS
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing was heard of the account since the read began: it can be held against the book."""
+        return self._heard == self._book.heard
 
     def on_failed(self) -> None:
         self._running = False
@@ -89,6 +99,8 @@ class Reads:
         since = self._hours.day_start_ns()
         if since is None:
             return None
+        if self.agreed_ns:
+            since = min(since, self.agreed_ns - AGREED_MARGIN_NS)
         since = min([since, *(o.created_ns - 1 for o in self._book.live_orders() if o.created_ns)])
         if self.history_from_ns and not self._book.read_once:
             since = min(since, self.history_from_ns)

@@ -48,11 +48,14 @@ class Submission:
         stages: Stages,
         fill_view: Callable[[GateView], None],
         on_refused: RefusedHook,
+        on_withdrawn: Callable[[Order, OrderState], None],
+        want_cancelled: Callable[[Order, str], None],
     ) -> None:
         self._clock, self._journal, self._venue = clock, journal, venue
         self._book, self._trading, self._gate, self._mint = book, trading, gate, mint
         self._log, self._stages = log, stages
         self._fill_view, self._on_refused = fill_view, on_refused
+        self._on_withdrawn, self._want_cancelled = on_withdrawn, want_cancelled
         self._changes: dict[str, Modify] = {}  # modifications in flight, by tag
 
     def submit(self, intents: Sequence[Intent]) -> list[Order]:
@@ -117,7 +120,7 @@ class Submission:
         if isinstance(intent, Modify):
             return [self._modify(intent)]
         if isinstance(intent, Cancel):
-            self.cancel(self._own(intent.strategy, intent.tag), intent.reason)
+            self._want_cancelled(self._own(intent.strategy, intent.tag), intent.reason)
         return []  # Close is a goal of the engine's pursuit, not an order
 
     def _own(self, strategy: str, tag: str) -> Order:
@@ -203,16 +206,18 @@ class Submission:
                 self._journal.append(self._records([each]))
 
     def withdraw(self, action: Action, order: Order, why: str) -> None:
-        """Not one byte left: say so in the journal, and to nobody else."""
+        """Not one byte left: say so in the journal and to the wisher."""
         if action is Action.MODIFY:
             self._changes.pop(order.tag, None)
             self._log.add("warning", "withdrawn", f"change of {order.tag}: {why}", order.strategy)
             return
         self._stages.drop(order.tag)
         if order.state in (OrderState.PENDING, OrderState.SENT):
-            order.reason = why
+            order.reason, before = why, order.state
             self._apply(order, OrderEvent.WITHDRAW)
             self._log.add("warning", "withdrawn", f"{order.tag}: {why}", order.strategy)
+            # on the next turn: the wisher may still be in the middle of its wish
+            self._clock.call_later(0, self._on_withdrawn, order, before)
 
     def _apply(self, order: Order, event: OrderEvent) -> None:
         order.apply(event, self._clock.utc_ns())

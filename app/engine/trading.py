@@ -33,9 +33,10 @@ class Trading:
         scope: str,
         resume: bool,
         changed: Callable[[], None],
+        confirmed: Callable[[], bool],
     ) -> None:
         self._clock, self._journal, self._log = clock, journal, log
-        self._scope, self._resume, self._changed = scope, resume, changed
+        self._scope, self._resume, self._changed, self._confirmed = scope, resume, changed, confirmed
         self.reasons = Reasons()
         self.armed = False
         self.epoch = 1
@@ -43,15 +44,24 @@ class Trading:
         self._rearming = False
         self._over: set[Code] = set()  # holds whose condition has ended, kept open until a person re-arms
 
-    def restore(self, latch: Latch | None) -> None:
-        """Take the latch back from the journal; without one, only a person may start trading."""
+    def restore(self, latch: Latch | None, unfinished: Goal) -> None:
+        """Take the latch back from the journal; without one, only a person may start trading.
+
+        `unfinished` is the goal that was not confirmed when the process ended: its reason lives on past its
+        hour until it is.
+        """
         now = self._clock.utc_ns()
         for reason in latch.reasons if latch else ():
-            if reason.kind is not Kind.TIME or reason.until_ns > now:
+            owed = unfinished is Goal.FLAT and reason.goal is Goal.FLAT
+            if reason.kind is not Kind.TIME or reason.until_ns > now or owed:
                 self.reasons.open(reason)
-        self.armed = bool(latch and latch.armed and not self.person_reasons())
+        self.armed = bool(latch and latch.armed)
+        self._say_why_not_armed("not armed" if latch else "the latch is missing or unreadable")
+
+    def _say_why_not_armed(self, why: str) -> None:
+        """Trading state is computed from reasons: a desk that is not armed must have one."""
         if not self.armed and not self.person_reasons():
-            why = "never armed" if latch else "the latch is missing or unreadable"
+            now = self._clock.utc_ns()
             self.reasons.open(Reason(Code.NOT_ARMED, Kind.PERSON, EVERYWHERE, now, why))
 
     def person_reasons(self) -> list[Reason]:
@@ -140,13 +150,15 @@ class Trading:
         self._journal.append([ReasonClosed(reason, by, self._clock.utc_ns())])
         if code not in _QUIET:
             self._log.add("info", code, f"ended by {by}")
+        self._say_why_not_armed(f"{code} ended by {by}")
         self._changed()
 
     def expire(self) -> None:
-        """Close TIME reasons whose end has come."""
+        """Close TIME reasons whose end has come; one that wants FLAT only when the venue confirmed it."""
         now = self._clock.utc_ns()
         for reason in self.reasons.all():
-            if reason.kind is Kind.TIME and 0 < reason.until_ns <= now:
+            owed = reason.goal is Goal.FLAT and not self._confirmed()
+            if reason.kind is Kind.TIME and 0 < reason.until_ns <= now and not owed:
                 self.end(reason.code, "the calendar")
 
     def rearm(self, by: str, why: str) -> None:
@@ -164,24 +176,28 @@ class Trading:
     def _armed(self, error: Exception | None, persons: int, closing: list[Reason], by: str) -> None:
         self._rearming = False
         if error is not None or persons != self._persons:
+            self._journal.disarm()
             self._log.add(
                 "alarm", "rearm", "re-arm not done: " + (str(error) if error else "a halt came first")
             )
             return
         self.armed = True
         for reason in closing:
-            self.reasons.close(reason.code, reason.scope)
-            self._over.discard(reason.code)
+            if reason.kind is Kind.PERSON or reason.code in self._over:  # a hold that came back stays
+                self.reasons.close(reason.code, reason.scope)
+                self._over.discard(reason.code)
         self._log.add("info", "rearm", f"armed by {by}")
         self._changed()
 
     def _record(self, reason: Reason) -> None:
         self._journal.append([ReasonOpened(reason)])
-        if reason.kind is Kind.PERSON:
+        # A difference ends by a read that agrees (rule 6 of the design), so it leaves the desk armed.
+        if reason.kind is Kind.PERSON and reason.code is not Code.DIFFERENCE:
             self._disarm(reason)
 
     def _disarm(self, reason: Reason) -> None:
         self.armed = False
         self._persons += 1
+        self._journal.disarm()
         why = f"{reason.code}: {reason.detail}"
         self._journal.append([ArmedChanged(False, reason.by or "plimsoll", why, self._clock.utc_ns())])

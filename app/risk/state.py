@@ -51,6 +51,7 @@ class Code(StrEnum):
     SESSION_CLOSED = "session_closed"
     START = "start"
     RECONNECT = "reconnect"
+    RECONCILING = "reconciling"  # a quiet read disagreed; the next ones prove or end it
     LINK_SILENCE = "link_silence"
     STALE_FEED = "stale_feed"
     CLOCK = "clock"

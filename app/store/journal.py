@@ -6,15 +6,19 @@ written, measurements are lost and `market_failed` says so, but trading is not c
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from app.clock import Clock
-from app.engine.records import Record, Recovered
-from app.errors import Ours
+from app.engine.records import ArmedChanged, Record, Recovered
+from app.errors import Ours, Refused
 from app.store.database import open_database, open_reader
 from app.store.lock import InstanceLock
+from app.store.mark import ArmedMark
 from app.store.reader import StoreReader
 from app.store.rows import MARKET_ROWS, STATE_ROWS, Row
 from app.store.schema import MARKET, STATE
@@ -41,8 +45,12 @@ class _Both:
 class Store:
     """Both files, open. Made by `open_journal`, ended by `close`."""
 
-    def __init__(self, state: Writer, market: Writer, reader: StoreReader, stack: AsyncExitStack) -> None:
-        self._state, self._market, self._reader, self._stack = state, market, reader, stack
+    def __init__(
+        self, state: Writer, market: Writer, reader: StoreReader, mark: ArmedMark, stack: AsyncExitStack
+    ) -> None:
+        self._state, self._market, self._reader = state, market, reader
+        self._mark, self._stack = mark, stack
+        self._arming: set[asyncio.Task[None]] = set()
 
     def append(self, records: Sequence[Record], then: Then | None = None) -> None:
         """See `ports.Journal`. Copies every record to plain values before it returns."""
@@ -56,12 +64,34 @@ class Store:
                 market += MARKET_ROWS[kind](record)
             else:
                 raise Ours(f"no table for {kind.__name__}")
+        if then is not None and any(isinstance(r, ArmedChanged) and r.armed for r in records):
+            then = partial(self._begin_to_mark, then)
         if state and market and then is not None:
             then = _Both(then)
         if state or not market:
             self._state.put(tuple(state), then)
         if market:
             self._market.put(tuple(market), then)
+
+    def disarm(self) -> None:
+        """See `ports.Journal`."""
+        self._mark.remove()
+
+    def _begin_to_mark(self, then: Then, error: Exception | None) -> None:
+        if error is not None:
+            then(error)
+            return
+        task = asyncio.get_running_loop().create_task(self._make_mark(then), name="armed mark")
+        self._arming.add(task)
+        task.add_done_callback(self._arming.discard)
+
+    async def _make_mark(self, then: Then) -> None:
+        error: Exception | None = None
+        try:
+            await self._mark.make()
+        except Refused as refusal:
+            error = refusal
+        then(error)
 
     @property
     def failed(self) -> str:
@@ -89,10 +119,16 @@ class Store:
 
     async def recover(self, utc_ns: int) -> Recovered:
         """Everything the engine needs back at market time `utc_ns`. Raises Theirs for a damaged file."""
-        return await self._reader.recover(utc_ns)
+        found = await self._reader.recover(utc_ns)
+        if found.latch is not None and found.latch.armed and not self._mark.exists():
+            return replace(found, latch=replace(found.latch, armed=False))
+        return found
 
     async def close(self) -> None:
         """Write what waits, close both files, free the folder. May be called twice."""
+        if self._arming:
+            await asyncio.wait(self._arming)
+        await self._mark.settled()
         await self._stack.aclose()
 
 
@@ -112,5 +148,5 @@ async def open_journal(data_dir: Path, clock: Clock) -> Store:
         path = data_dir / STATE.file
         reader = StoreReader(await open_reader(path), path)
         stack.push_async_callback(reader.close)
-        return Store(writers[0], writers[1], reader, stack.pop_all())
+        return Store(writers[0], writers[1], reader, ArmedMark(data_dir), stack.pop_all())
     raise Ours("an exit stack swallowed an error")  # it never does; the type checker cannot know

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import aiosqlite
@@ -11,6 +12,7 @@ from app.engine.records import ArmedChanged, Audited, Happened, ReasonOpened, Re
 from app.risk.state import Code, Goal, Kind, Reason, TradingState
 from app.store.database import open_database, unusable
 from app.store.lock import InstanceLock
+from app.store.mark import ArmedMark
 from app.store.rows import STATE_ROWS, Rows
 from app.store.schema import STATE
 from app.store.writer import group
@@ -25,6 +27,7 @@ async def write_latch(data_dir: Path, *, by: str, why: str, clock: Clock) -> Non
     """
     lock = InstanceLock(data_dir)
     try:
+        await asyncio.to_thread(ArmedMark(data_dir).remove_now)
         database = await open_database(data_dir, STATE)
         try:
             await database.write(group([(_rows(_halt(by, why, clock.wall_ns())), None)]))

@@ -56,9 +56,9 @@ def test_calls_a_difference_only_what_three_quiet_reads_agree_on() -> None:
     world.exchange.net[ES] = 1  # a position without any execution
     world.engine.reads.now()
     world.run(1)
-    assert "difference" not in codes(world) and not world.engine.book.synced
+    assert codes(world) == {"reconciling"} and world.engine.snapshot().state == "reducing"
     world.run(6)
-    assert "difference" in codes(world) and not world.engine.trading.armed
+    assert codes(world) == {"difference"} and world.engine.snapshot().state == "halted"
     assert "venue 1, fills 0" in world.engine.snapshot().reasons[0].detail
 
 

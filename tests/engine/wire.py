@@ -108,7 +108,7 @@ class Wire:
                 OpenSnapshot(ACCOUNT, orders, self.exchange.positions(), begun, self.clock.mono_ns())
             )
 
-        self._read(act)
+        self._read(act, complete=False)
 
     def read_bars(self, contract: str, start_ns: int, end_ns: int) -> None:
         self._later(self.delay, lambda: self.sink.on_bars(contract, ()))
@@ -159,9 +159,9 @@ class Wire:
     def _answer(self, reply: Reply) -> None:
         self.sink.on_reply(reply)
 
-    def _read(self, act: Callable[[], None]) -> None:
+    def _read(self, act: Callable[[], None], complete: bool = True) -> None:
         if self.faults.unreachable or self.rng.random() < self.faults.read_fails:
-            self._later(self.delay, lambda: self.sink.on_read_failed(ACCOUNT, "time-out"))
+            self._later(self.delay, lambda: self.sink.on_read_failed(ACCOUNT, "time-out", complete))
         else:
             self._later(self.delay, act)
 

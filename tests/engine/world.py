@@ -23,6 +23,7 @@ from app.engine.records import (
     EndOfDay,
     FillBooked,
     FillVoided,
+    GoalChanged,
     Latch,
     OrderChanged,
     ReasonClosed,
@@ -51,10 +52,14 @@ class MemoryJournal:
         self.failing = ""
         self.commits = 0
         self.dead = False
+        self.marked = False  # the armed mark: removed by any halt, full disk or not
 
     @property
     def failed(self) -> str:
         return self.failing
+
+    def disarm(self) -> None:
+        self.marked = False
 
     def append(
         self, records: Sequence[Record], then: Callable[[Exception | None], None] | None = None
@@ -70,6 +75,7 @@ class MemoryJournal:
                 then(OSError(self.failing))
             return
         self.committed.extend(rows)
+        self.marked = self.marked or any(isinstance(r, ArmedChanged) and r.armed for r in rows)
         if then is not None:
             self.commits += 1
             then(None)
@@ -80,6 +86,7 @@ class MemoryJournal:
         fills: dict[int, FillBooked] = {}
         reasons: dict[Any, Any] = {}
         armed: bool | None = None
+        goal: GoalChanged | None = None
         days: dict[date, EndOfDay] = {}
         tags, states = 0, {}
         for r in self.committed:
@@ -99,12 +106,15 @@ class MemoryJournal:
                 days[r.trade_date] = r
             elif isinstance(r, TagsReserved):
                 tags = max(tags, r.up_to)
+            elif isinstance(r, GoalChanged):
+                goal = r
             elif isinstance(r, StrategyState):
                 states[r.strategy] = r.text
         kept = tuple(r for r in reasons.values() if r.kind is not Kind.CONDITION)
-        latch = None if armed is None else Latch(armed, kept)
+        latch = None if armed is None else Latch(armed and self.marked, kept)
+        goals = (goal,) if goal is not None and not goal.done else ()
         return Recovered(
-            latch, tuple(orders.values()), tuple(fills.values()), tuple(days.values()), (), tags, states
+            latch, tuple(orders.values()), tuple(fills.values()), tuple(days.values()), goals, tags, states
         )
 
 
@@ -203,9 +213,9 @@ class World:
         """kill -9: timers, answers under way and uncommitted rows are gone; what was sent still arrives."""
         self.engine.stop()
         self.wire.dead = self.journal.dead = True
-        kept = self.journal.committed
+        kept, marked = self.journal.committed, self.journal.marked
         self.journal = MemoryJournal(self.clock)
-        self.journal.committed = kept
+        self.journal.committed, self.journal.marked = kept, marked
         sent = self.wire.sent
         self.wire = self._wire()
         self.wire.sent = sent

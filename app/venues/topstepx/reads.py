@@ -125,14 +125,14 @@ class Reads:
             await self._asked.wait()
             self._asked.clear()
             since, self._since_ns = self._since_ns or 0, None
-            await self._told(self._complete(since), lambda snapshot: self._sink().on_snapshot(snapshot))
+            await self._told(self._complete(since), lambda snapshot: self._sink().on_snapshot(snapshot), True)
 
     async def run_open(self) -> None:
         """Until cancelled: serve `read_open`."""
         while True:
             await self._asked_open.wait()
             self._asked_open.clear()
-            await self._told(self._open(), lambda snapshot: self._sink().on_open(snapshot))
+            await self._told(self._open(), lambda snapshot: self._sink().on_open(snapshot), False)
 
     async def run_bars(self) -> None:
         """Until cancelled: serve `read_bars`, in order."""
@@ -142,11 +142,11 @@ class Reads:
             while self._bars:
                 await self._one_history(*self._bars.popleft())
 
-    async def _told(self, read: Awaitable[Value], tell: Callable[[Value], None]) -> None:
+    async def _told(self, read: Awaitable[Value], tell: Callable[[Value], None], complete: bool) -> None:
         try:
             snapshot = await read
         except PlimsollError as error:
-            self._sink().on_read_failed(self.account_id, str(error))
+            self._sink().on_read_failed(self.account_id, str(error), complete)
         else:
             tell(snapshot)
 
