@@ -10,6 +10,7 @@ cdef int PASSED, SHAPE, LISTED, SYNCED, TRADING_STATE, ARMED, UNKNOWN_ORDER, JOU
 cdef int INSTRUMENT, BRACKET, ORDER_SIZE, REDUCE_ONLY, ENTRY_HOURS, QUOTE, COLLAR
 cdef int ORDER_RATE, CONTRACTS, LOSS, DUPLICATE
 
+@cython.locals(number=int64_t)
 cdef int64_t _int(object value) except? -1
 
 cdef int64_t _plus(int64_t a, int64_t b) except? -1

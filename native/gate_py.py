@@ -25,9 +25,13 @@ def _int(value: Any) -> int:
     """Return ``value``; OverflowError outside signed 64 bits, TypeError for no integer."""
     if not isinstance(value, int):
         raise TypeError(f"an integer is needed, not {type(value).__name__}")
-    if value > _MAX or value < _MIN:
+    try:
+        number = value  # in C this is where it must fit, and compared are machine words
+    except OverflowError:
+        raise OverflowError("integer outside the signed 64-bit range") from None
+    if number > _MAX or number < _MIN:
         raise OverflowError("integer outside the signed 64-bit range")
-    return value
+    return number
 
 
 def _plus(a: int, b: int) -> int:

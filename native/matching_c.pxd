@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t
 
 cdef int64_t _MOST
 
+@cython.locals(number=int64_t)
 cpdef int64_t ticks(object value) except? -1
 
 cdef int64_t _sign(object side) except? 0

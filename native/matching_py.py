@@ -22,9 +22,13 @@ def ticks(value: int) -> int:
     """Return ``value``; OverflowError beyond 2**40 either way, TypeError for a bool and for no integer."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"ticks are an integer, not {type(value).__name__}")
-    if value > _MOST or value < -_MOST:
+    try:
+        number = value  # in C this is where it must fit, and compared are machine words
+    except OverflowError:
+        raise OverflowError("more than 2**40 ticks") from None
+    if number > _MOST or number < -_MOST:
         raise OverflowError("more than 2**40 ticks")
-    return value
+    return number
 
 
 def _sign(side: int) -> int:

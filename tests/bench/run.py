@@ -30,6 +30,7 @@ JOBS = (
     "store_rows",
     "replay_week",
     "replay_year",
+    "risk_check",
     "sequences",
     "bars_coarsen",
     "ticks_to_bars",
