@@ -11,6 +11,7 @@ cdef int64_t _MIN_INT64, _MAX_INT64
 cdef Buffer _BUFFER
 
 @cython.final
+@cython.no_gc
 @cython.freelist(8)
 cdef class Frame:
     cdef readonly uint32_t type, version, session, seq, ack, t_ms
@@ -47,12 +48,14 @@ cdef class Buffer:
     @cython.locals(items=tuple)
     cdef int put_array(self, object values, Py_ssize_t nesting) except -1
 
-    @cython.locals(number=uint64_t, size=Py_ssize_t)
+    @cython.locals(number=uint64_t, size=Py_ssize_t, at=Py_ssize_t, index=Py_ssize_t)
     cdef uint64_t take_head(self, int initial) except? 18446744073709551615
     @cython.locals(size=uint64_t, left=uint64_t)
     cdef Py_ssize_t take_size(self, int initial) except -1
     @cython.locals(initial=int, major=int)
     cdef object take_item(self, Py_ssize_t nesting)
+    @cython.locals(value=int64_t)
+    cdef object take_unsigned(self, uint64_t number)
     @cython.locals(value=int64_t)
     cdef object take_negative(self, uint64_t number)
     @cython.locals(first=Py_ssize_t)
@@ -66,6 +69,7 @@ cdef class Buffer:
 
 cdef bytes _utf8(str text)
 cdef bytes _frozen(object data)
+cdef list _added(list found, object one)
 
 @cython.locals(number=int64_t)
 cdef int64_t _unsigned(str name, object value, int64_t most) except -1
@@ -86,8 +90,8 @@ cdef class Decoder:
     cdef bint lost
     cdef int64_t counted[6]
 
-    @cython.locals(found=list, raw="const unsigned char *", filled=Py_ssize_t, index=Py_ssize_t, byte=int)
-    cpdef list feed(self, object data)
+    @cython.locals(found=list, size=Py_ssize_t, raw="const unsigned char *", filled=Py_ssize_t, index=Py_ssize_t, byte=int, buffer=Buffer, most=Py_ssize_t)
+    cpdef tuple feed(self, object data)
     cdef object fault(self, Py_ssize_t code)
     @cython.locals(buffer=Buffer, frame=Frame)
     cdef object finish(self, Py_ssize_t size)

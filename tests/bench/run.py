@@ -32,6 +32,8 @@ JOBS = (
     "replay_year",
     "risk_check",
     "sequences",
+    "wire_encode",
+    "wire_decode",
     "bars_coarsen",
     "ticks_to_bars",
     "trade_update",
