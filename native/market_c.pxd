@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 from native.indicators_c cimport Indicator
 
 cdef int64_t _MINUTE_NS
+cdef int64_t _LONGEST_DAY_NS
 cdef int64_t _MAX
 cdef int64_t _MIN
 cdef int64_t _MAX_PRICE
@@ -83,7 +84,7 @@ cdef class Market:
     @cython.locals(when=int64_t, closed=int, i=Py_ssize_t)
     cpdef int close_until(self, object utc_ns) except -1
     cdef Py_ssize_t _index(self, Py_ssize_t frame) except -1
-    @cython.locals(opened=int64_t, high=int64_t, low=int64_t, close=int64_t, volume=int64_t)
+    @cython.locals(high=int64_t, low=int64_t, close=int64_t, volume=int64_t)
     cdef int _tell(self, Py_ssize_t i) except -1
     cdef int _begin_bar(self, Py_ssize_t i, int64_t price, int64_t utc_ns) except -1
     @cython.locals(each=Indicator, k=Py_ssize_t)

@@ -6,8 +6,8 @@ Prices are integer ticks, times UTC nanoseconds, a bar is stamped with its openi
 the start of the trading day, and the last one of a day ends with it; which day holds an instant is asked of
 the caller, once a day, for time zones do not belong here. A window without a trade has no bar.
 
-Indices are not checked in the compiled twin (a quarter of the batches' time): each is below a count that was
-held against the room, which the tests of both twins try at its edges.
+Indices are not checked in the compiled twin, which saves a quarter of the batches' time. Each is below a
+count that was held against the room; the same tests pass on the pure twin, where Python checks them all.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ DayOf: TypeAlias = Callable[[int], tuple[int, int]]
 Column: TypeAlias = "array[int] | memoryview"  # or any other contiguous buffer of int64, as numpy's
 Row: TypeAlias = tuple[int, int, int, int, int, int]  # start_ns, open, high, low, close, volume
 
-MAX_FRAMES = 16  # timeframes of one symbol; a page shows six at most
+MAX_FRAMES = 16  # timeframes of one symbol: the bits of a mask, and room set aside in every market
 DAY_MINUTES = 1_440  # the longest bar: one trading day, of 23 or 25 hours when the clocks change
 BID, ASK, LAST = 1, 2, 4  # what `Market.on_quote` says has changed
 
 _MINUTE_NS = 60_000_000_000
+_LONGEST_DAY_NS = 25 * 60 * _MINUTE_NS
 _MAX = 9223372036854775807
 _MIN = -_MAX - 1
 # Prices beyond it are no whole numbers as float64, which is what indicators calculate with.
@@ -100,7 +101,7 @@ class Bars:
         self.count = 0
 
     def extend(self, rows: Iterable[Row]) -> None:
-        """Append ``rows``."""
+        """Append ``rows`` up to the first that is none."""
         for start_ns, opened, high, low, close, volume in rows:
             self._add(
                 _int64(start_ns), _int64(opened), _int64(high), _int64(low), _int64(close), _int64(volume)
@@ -174,7 +175,8 @@ class _Day:
             return False
         first, last = self._day_of(utc_ns)
         start, end = _int64(first), _int64(last)
-        if not start <= utc_ns < end:
+        # The second line also keeps every difference of times in a day within int64: no time is before 1970.
+        if not start <= utc_ns < end or start < utc_ns - _LONGEST_DAY_NS or end - _LONGEST_DAY_NS > utc_ns:
             raise ValueError(f"the trading day {start}..{end} does not hold {utc_ns}")
         self.start_ns, self.end_ns = start, end
         return True
@@ -193,7 +195,8 @@ class Market:
     """One symbol. ``minutes`` are its timeframes; bit ``i`` of every mask is ``minutes[i]``.
 
     A bar that was told is final: a trade that comes after it is ``late`` for that timeframe, and still counts
-    in those whose bar is growing.
+    in those whose bar is growing. ``closed`` keeps the last bar told of each: ``closed.row(i)``, or without
+    making objects ``closed.columns()``, taken once.
     """
 
     def __init__(self, minutes: Sequence[int], day_of: DayOf) -> None:
@@ -222,7 +225,7 @@ class Market:
         self._of_bars: list[list[Indicator]] = [[] for _ in self.minutes]
         self._bid = self._ask = self._last = self._said = 0
         self.quote_ns = 0
-        self.closed = Bars([(0, 0, 0, 0, 0, 0)] * frames)  # the bar of each timeframe told last
+        self.closed = Bars([(0, 0, 0, 0, 0, 0)] * frames)
 
     def attach(self, indicator: Indicator, minutes: int = 0) -> None:
         """Feed an indicator, in ticks, with every trade or with the bars of one timeframe as they close.
@@ -307,14 +310,8 @@ class Market:
         """Close the growing bar, if any, and feed it on; returns its bit."""
         if self._start[i] == self._end[i]:
             return 0
-        opened, high, low, close, volume = (
-            self._open[i],
-            self._high[i],
-            self._low[i],
-            self._close[i],
-            self._volume[i],
-        )
-        self.closed._set(i, self._start[i], opened, high, low, close, volume)
+        high, low, close, volume = self._high[i], self._low[i], self._close[i], self._volume[i]
+        self.closed._set(i, self._start[i], self._open[i], high, low, close, volume)
         self._start[i] = self._end[i]
         self._feed(self._of_bars[i], high, low, close, volume)
         return 1 << i
@@ -430,8 +427,8 @@ def ticks_to_bars(
 ) -> Bars:
     """Bars of trades, oldest first (equal times keep their order); the last may be a partial one.
 
-    Raises ValueError for trades out of order, columns of unequal length, a length that is not possible or a
-    negative size; OverflowError for a volume beyond int64.
+    Raises ValueError for trades out of order or from before 1970, columns of unequal length, a length that
+    is not possible or a negative size; OverflowError for a volume beyond int64.
     """
     when, price, size = _column(times), _column(prices), _column(sizes)
     _check_length(len(when), len(price))
@@ -445,7 +442,7 @@ def _ticks_to_bars(
     times: memoryview, prices: memoryview, sizes: memoryview, length: int, day: _Day, out: Bars
 ) -> int:
     first, high, low, room = 0, 0, 0, 0
-    end, last, count = _MIN, _MIN, len(times)
+    end, last, count = _MIN, 0, len(times)
     for i in range(count):
         when, price = times[i], prices[i]
         if when < last:

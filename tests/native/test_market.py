@@ -233,7 +233,10 @@ def test_a_refused_trade_changes_nothing(twin: ModuleType) -> None:
 
 
 def test_rejects_a_day_that_does_not_hold_the_trade(twin: ModuleType) -> None:
-    for day in ((OPEN + 1, OPEN + 2), (OPEN - 2, OPEN)):
+    hours = 25 * 60 * MINUTE_NS
+    twin.Market([240], lambda _: (OPEN - hours, OPEN + hours)).on_trade(1, 1, OPEN)
+    wrong = [(OPEN + 1, OPEN + 2), (OPEN - 2, OPEN), (OPEN - hours - 1, OPEN + 1), (OPEN, OPEN + hours + 1)]
+    for day in (*wrong, (-MAX - 1, MAX)):
         with pytest.raises(ValueError, match="does not hold"):
             twin.Market([1], lambda _, day=day: day).on_trade(1, 1, OPEN)
 

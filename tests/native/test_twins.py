@@ -120,6 +120,21 @@ def test_builds_the_wrapper_beside_its_twin_and_again_when_it_changes(small: Pat
     assert build.stale(small) == ["wide"]
 
 
+def test_rebuilds_what_uses_the_types_of_a_changed_twin(small: Path) -> None:
+    """The layout of one module's objects is compiled into the others that use them."""
+    (small / "box_py.py").write_text("class Box:\n    def __init__(self):\n        self.size = 3\n")
+    (small / "box_c.pxd").write_text("cdef class Box:\n    cdef readonly int size\n")
+    (small / "heap_py.py").write_text(
+        "from native.box_py import Box\n\n\ndef kind():\n    return Box.__module__, Box().size\n"
+    )
+    (small / "heap_c.pxd").write_text("from native.box_c cimport Box\n")
+    assert build.build(small) == ["box", "heap", "wide"]
+    (small / "box_c.pxd").write_text("cdef class Box:\n    cdef int more\n    cdef readonly int size\n")
+    assert build.build(small) == ["box", "heap"]
+    done = python("from native import heap_c, heap_py; print(heap_c.kind(), heap_py.kind())", small.parent)
+    assert done.stdout == "('native.box_c', 3) ('native.box_py', 3)\n"
+
+
 def test_a_failed_compilation_fails_the_build(copy: Path) -> None:
     (copy / "fixed_c.pxd").write_text("cdef no_such_type nonsense\n")
     done = subprocess.run(
