@@ -68,8 +68,8 @@ def fingerprint(name: str, folder: Path = HERE) -> str:
 def _types(name: str, folder: Path) -> list[Path]:
     """Return the ``.pxd`` of ``name`` and of the twins whose types it uses: their layout is compiled in."""
     own = folder / f"{name}_c.pxd"
-    used = re.findall(r"^from native\.(\w+)_c cimport ", own.read_text(), re.MULTILINE)
-    return [own, *(folder / f"{other}_c.pxd" for other in used)]
+    used = re.findall(r"^(?:from|cimport) native\.(\w+)", own.read_text(), re.MULTILINE)
+    return [own, *(folder / f"{other}.pxd" for other in used)]
 
 
 def _of_compiled(source: str) -> str:

@@ -2,6 +2,7 @@
 # Bytes are read through bare pointers: the separator at the end of every frame bounds them, as the source says.
 
 cimport cython
+cimport native.spans as spans
 from libc.stdint cimport int64_t
 
 cdef Py_ssize_t _FIELDS
@@ -67,7 +68,7 @@ cdef class Reader:
     cdef int64_t[64] _given
     cdef int[64] _actions
 
-    cpdef object feed(self, object data)
+    cpdef int feed(self, object data) except -1
     @cython.locals(end=Py_ssize_t, whole=bytes)
     cdef object _join(self, bytes data)
     @cython.locals(kind=int)
@@ -83,14 +84,13 @@ cdef class Reader:
 
     @cython.locals(heads="const unsigned char*", line=Py_ssize_t, kind=int, pos=Py_ssize_t, needed=int64_t)
     cdef int _scan(self) except -1
-    @cython.locals(p="const unsigned char*", at=Py_ssize_t, size=Py_ssize_t, here=Py_ssize_t, name=Py_ssize_t, end=Py_ssize_t)
+    @cython.locals(p="const unsigned char*", at=Py_ssize_t, size=Py_ssize_t, left=Py_ssize_t)
     cdef Py_ssize_t _line(self, const unsigned char* table, Py_ssize_t first, Py_ssize_t pos) except? -2
     @cython.locals(table="const unsigned char*", line=Py_ssize_t)
     cdef Py_ssize_t _followed(self, Py_ssize_t pos) except -1
     cdef Py_ssize_t _elements(self, Py_ssize_t pos, int kind, int64_t needed) except -1
     @cython.locals(wrapped=Py_ssize_t, action=int)
     cdef Py_ssize_t _element(self, Py_ssize_t pos, int kind, int64_t needed) except -1
-    @cython.locals(p="const unsigned char*", index=Py_ssize_t)
     cdef Py_ssize_t _after(self, Py_ssize_t pos, const unsigned char* words, Py_ssize_t size) except -1
     @cython.locals(p="const unsigned char*", shape="const unsigned char*", slots=Py_ssize_t, line=Py_ssize_t, seen=int64_t, given=int64_t, bit=int64_t)
     cdef Py_ssize_t _object(self, Py_ssize_t pos, Py_ssize_t row, int64_t needed) except -1

@@ -13,6 +13,7 @@ accepted: this is what bounds the reading, in place of an index check for each b
 
 from __future__ import annotations
 
+import native.spans as spans
 from native import shapes
 
 MAX_ROWS = 64  # rows of one record read here; tape and depth send under 20, longer records are OTHER
@@ -91,7 +92,7 @@ class Contracts:
 
 
 class Reader:
-    """Frames in, records out, one at a time: ``feed``, then ``next`` until it says NONE.
+    """Frames in, records out: ``feed`` goes to the first, ``next`` to each other, until it says NONE.
 
     What ``next`` found stays until the next call. ``rows`` counts the rows of a scanned record.
     """
@@ -112,7 +113,7 @@ class Reader:
         self._tick = 1
         self._date = 0
         self._days = 0
-        self.kind = NONE
+        self.kind = 0
         self.rows = 0
         self._values = [0] * 1_536
         self._given = [0] * 64
@@ -120,10 +121,11 @@ class Reader:
 
     # -- the stream --------------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> None:
-        """Take the next frame. Raises OverflowError when a record outgrows the limit.
+    def feed(self, data: bytes) -> int:
+        """Take the next frame and go to its first record, like ``next``.
 
-        Raises ValueError while records of the frame before are unread: they would be lost.
+        Raises OverflowError when a record outgrows the limit, ValueError while records of the frame before
+        are unread: they would be lost.
         """
         if self._stop != self._size:
             raise ValueError("a frame before the last one was read")
@@ -135,6 +137,7 @@ class Reader:
         if self._rest or not self._size or self._p[self._size - 1] != _SEPARATOR:
             self._join(data)
         self._stop = 0
+        return self.next()
 
     def _join(self, data: bytes) -> None:
         """Put what was left of the last frame in front, keep what is not ended for the next."""
@@ -154,7 +157,7 @@ class Reader:
         """Go to the next record: its kind; OTHER when it was not read here; NONE when there is no more."""
         self.rows = 0
         if self._stop == self._size:
-            self.kind = NONE
+            self.kind = 0
             return 0
         self._start = self._stop
         self._stop = 0
@@ -240,6 +243,7 @@ class Reader:
     def _line(self, table: bytes, first: int, pos: int) -> int:
         """The line of ``table`` whose name stands at ``pos``, looked for from ``first`` on; -1 if none."""
         p = self._p
+        left = self._size - pos
         at = first
         while True:
             size = table[at]
@@ -248,15 +252,9 @@ class Reader:
                     return -1
                 first = at = 0
                 continue
-            here = pos
-            name = at + 3
-            end = name + size
-            while name < end and p[here] == table[name]:
-                here += 1
-                name += 1
-            if name == end:
+            if size <= left and p[pos + 1] == table[at + 4] and spans.same(p, pos, table, at + 3, size):
                 return at
-            at = end
+            at += size + 3
 
     def _followed(self, pos: int) -> int:
         """Read the contract argument; where the payload begins, 0 when the contract is not followed."""
@@ -303,12 +301,9 @@ class Reader:
 
     def _after(self, pos: int, words: bytes, size: int) -> int:
         """The position behind ``words``, 0 when something else stands at ``pos``."""
-        p = self._p
-        index = 0
-        while index < size and p[pos] == words[index]:
-            index += 1
-            pos += 1
-        return pos if index == size else 0
+        if size > self._size - pos or not spans.same(self._p, pos, words, 0, size):
+            return 0
+        return pos + size
 
     def _object(self, pos: int, row: int, needed: int) -> int:
         """Read one object of the shape into the slots of ``row``; the position behind it, 0 if it is none."""

@@ -31,6 +31,8 @@ JOBS = (
     "replay_week",
     "replay_year",
     "risk_check",
+    "quote_frame",
+    "order_body",
     "sequences",
     "wire_encode",
     "wire_decode",

@@ -124,8 +124,7 @@ def read(frames: ModuleType, found: Any, kind: int) -> Any:
 def agrees(frames: ModuleType, data: bytes) -> int:
     """Hold the scanner against the decoder on one record; returns the kind it saw."""
     found = reader(frames, MNQ, ZN)
-    found.feed(data + END)
-    kind = found.next()
+    kind = found.feed(data + END)
     assert found.record() == data
     value = read(frames, found, kind)
     if value is not None:
@@ -142,8 +141,7 @@ def agrees(frames: ModuleType, data: bytes) -> int:
 def test_reads_the_shapes_of_the_hubs_like_the_decoder(frames: ModuleType, data: bytes) -> None:
     assert agrees(frames, data) > frames.OTHER
     found = reader(frames, MNQ, ZN)
-    found.feed(data + END)
-    assert read(frames, found, found.next()) is not None
+    assert read(frames, found, found.feed(data + END)) is not None
 
 
 @pytest.mark.parametrize("data", RECORDS, ids=[f"{i}" for i in range(len(RECORDS))])
@@ -202,8 +200,8 @@ def test_reads_every_day_of_the_century(frames: ModuleType) -> None:
     found, second = reader(frames, MNQ), 946_684_800
     while second < 4_102_444_800:
         stamp = scanned_stamp(second)
-        found.feed(record("GatewayQuote", MNQ, {"timestamp": stamp}) + END)
-        assert found.next() == frames.QUOTE and found.quote()[3] == second * 10**9 == stamp_ns(stamp)
+        assert found.feed(record("GatewayQuote", MNQ, {"timestamp": stamp}) + END) == frames.QUOTE
+        assert found.quote()[3] == second * 10**9 == stamp_ns(stamp)
         assert found.next() == frames.NONE
         second += 86_400 * 9 + 3_601
 
@@ -265,8 +263,8 @@ NEVER = [
 @pytest.mark.parametrize("data", NEVER, ids=[f"{i}" for i in range(len(NEVER))])
 def test_leaves_to_the_decoder_whatever_it_is_not_sure_of(frames: ModuleType, data: bytes) -> None:
     found = reader(frames, MNQ, ZN)
-    found.feed(data + END + RECORDS[0] + END)
-    assert found.next() == frames.OTHER and found.record() == data and found.rows == 0
+    assert found.feed(data + END + RECORDS[0] + END) == frames.OTHER
+    assert found.record() == data and found.rows == 0
     assert found.next() == frames.QUOTE and found.record() == RECORDS[0]
 
 
@@ -284,8 +282,7 @@ def test_leaves_values_that_break_a_rule_to_the_decoder(frames: ModuleType) -> N
     ):
         data = record(target, row)
         found = reader(frames)
-        found.feed(data + END)
-        assert found.next() > frames.OTHER and scanned.user_events(found) is None
+        assert found.feed(data + END) > frames.OTHER and scanned.user_events(found) is None
         with pytest.raises(Theirs):
             decoded(data)
 
@@ -352,27 +349,25 @@ def test_records_survive_any_cutting_of_the_stream(records: list[bytes], data: s
     for frames in TWINS.values():
         found, seen, kinds = reader(frames, MNQ, ZN), [], []
         for piece in pieces:
-            found.feed(piece)
-            while kind := found.next():
+            kind = found.feed(piece)
+            while kind:
                 seen.append(found.record())
                 kinds.append(kind)
+                kind = found.next()
         assert seen == records
         assert [kind == frames.OTHER for kind in kinds] == [one not in RECORDS for one in records]
 
 
 def test_refuses_a_record_without_end(frames: ModuleType) -> None:
     found = reader(frames, limit=100)
-    found.feed(b"x" * 60)
-    assert found.next() == frames.NONE
-    found.feed(b"x" * 40)
+    assert found.feed(b"x" * 60) == found.feed(b"x" * 40) == frames.NONE
     with pytest.raises(OverflowError, match="a record of more than 100 bytes"):
         found.feed(b"x")
 
 
 def test_refuses_a_frame_while_records_are_unread(frames: ModuleType) -> None:
     found = reader(frames)
-    found.feed(b"a\x1eb\x1e")
-    assert found.next() == frames.OTHER
+    assert found.feed(b"a\x1eb\x1e") == frames.OTHER
     with pytest.raises(ValueError, match="before the last one was read"):
         found.feed(b"c\x1e")
     assert found.next() == frames.OTHER and found.record() == b"b"
@@ -380,16 +375,14 @@ def test_refuses_a_frame_while_records_are_unread(frames: ModuleType) -> None:
 
 def test_a_reader_on_nothing_has_nothing(frames: ModuleType) -> None:
     found = reader(frames, MNQ)
-    assert found.next() == frames.NONE and found.record() == b"" and found.rows == 0
-    found.feed(b"")
-    assert found.next() == frames.NONE
+    assert found.kind == found.next() == frames.NONE and found.record() == b"" and found.rows == 0
+    assert found.feed(b"") == frames.NONE
     for ask in (lambda: found.number(0, 0), lambda: found.text(0, 0), lambda: found.action(0)):
         with pytest.raises(IndexError):
             ask()
     with pytest.raises(ValueError, match="not a quote"):
         found.quote()
-    found.feed(RECORDS[0] + END)
-    assert found.next() == frames.QUOTE
+    assert found.feed(RECORDS[0] + END) == frames.QUOTE
     for row, at in ((-1, 0), (1, 0), (0, -1), (0, 24)):
         with pytest.raises(IndexError):
             found.number(row, at)

@@ -122,9 +122,10 @@ class HubConnection:
         except aiohttp.WSServerHandshakeError as error:
             self._turned_away(error.status, generation)
         await self._send(signalr.HANDSHAKE)
-        while not self._reader.next():
-            signalr.feed(self._reader, await self._frame())
+        while not signalr.feed(self._reader, await self._frame()):
+            pass
         signalr.check_handshake(self._reader.record())
+        self._reader.next()
 
     async def _connect(self) -> Socket:
         query = {"access_token": self._hub.tokens.reveal()}
@@ -206,10 +207,11 @@ class HubConnection:
         """Handle the records that are left of this frame, at most BATCH of them; returns how many it were."""
         reader, count = self._reader, 0
         on_scanned = self._hub.handlers.on_scanned
-        while count < BATCH and (kind := reader.next()):
+        while reader.kind and count < BATCH:
             count += 1
-            if kind == frames.OTHER or not on_scanned(reader, received_ns):
+            if reader.kind == frames.OTHER or not on_scanned(reader, received_ns):
                 self._handle(signalr.decode_message(reader.record()), received_ns)
+            reader.next()
         return count
 
     def _handle(self, message: signalr.Message, received_ns: int) -> None:

@@ -42,10 +42,10 @@ INVOCATION, COMPLETION, PING_TYPE, CLOSE = 1, 3, 6, 7
 T = TypeVar("T")
 
 
-def feed(reader: frames.Reader, data: bytes) -> None:
-    """Hand a frame to `reader`. Raises Theirs when a record outgrows its limit."""
+def feed(reader: frames.Reader, data: bytes) -> int:
+    """Hand a frame to `reader`; the kind of its first record. Raises Theirs when one outgrows its limit."""
     try:
-        reader.feed(data)
+        return reader.feed(data)
     except OverflowError as error:
         raise Theirs(f"{SOURCE} hub", error) from None
 
