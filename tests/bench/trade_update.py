@@ -24,7 +24,8 @@ GOAL_NS = 110
 def measure() -> list[Row]:
     columns = ticks(COUNT, MOST_APART_NS)
     file = write("trades.bin", columns)
-    market_c, indicators_c = (importlib.import_module(f"native.{name}_c") for name in ("market", "indicators"))
+    market_c = importlib.import_module("native.market_c")
+    indicators_c = importlib.import_module("native.indicators_c")
     inside = {
         "pure": _ours(market_py, indicators_py, columns),
         "cython": _ours(market_c, indicators_c, columns),
