@@ -4,7 +4,7 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-cdef Py_ssize_t MAX_DEPTH
+cdef Py_ssize_t _STRIDE
 
 cdef class Search:
     cdef Py_ssize_t count, depth, kept, limit

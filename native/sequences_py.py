@@ -38,6 +38,7 @@ MAX_SEQUENCES = 50_000_000
 # Merits, weights and scales are numbers around 1; far larger or smaller ones are a mistake in units.
 MAX_FACTOR = 1e6
 MIN_SCALE = 1e-6
+_STRIDE = MAX_DEPTH  # places of a kept path; again, as a C integer in the compiled twin
 
 WEIGHTS = (0.6, 0.1, 0.15, 0.15, 1.0)  # merit, securities, countries, groups, cost
 SCALES = (0.2, 0.3, 0.3)  # mean deviation of securities, countries, groups that earns nothing
@@ -293,7 +294,7 @@ class Search:
         self.kept_scores[place] = score
         self.kept_sizes[place] = size
         for step in range(size):
-            self.kept_paths[place * MAX_DEPTH + step] = self.path[step]
+            self.kept_paths[place * _STRIDE + step] = self.path[step]
         self.kept = last + 1
         if self.kept == self.limit:
             self.floor = self.kept_scores[self.limit - 1]
@@ -306,8 +307,8 @@ class Search:
     def _move(self, source: int, target: int) -> None:
         self.kept_scores[target] = self.kept_scores[source]
         self.kept_sizes[target] = self.kept_sizes[source]
-        for step in range(MAX_DEPTH):
-            self.kept_paths[target * MAX_DEPTH + step] = self.kept_paths[source * MAX_DEPTH + step]
+        for step in range(_STRIDE):
+            self.kept_paths[target * _STRIDE + step] = self.kept_paths[source * _STRIDE + step]
 
     def ranked(self) -> list[tuple[float, tuple[int, ...]]]:
         """Return what was kept, best first, with the caller's action indexes."""
@@ -315,7 +316,7 @@ class Search:
         for place in range(self.kept):
             path = []
             for step in range(self.kept_sizes[place]):
-                path.append(self.labels[self.kept_paths[place * MAX_DEPTH + step]])
+                path.append(self.labels[self.kept_paths[place * _STRIDE + step]])
             found.append((self.kept_scores[place], tuple(path)))
         return found
 

@@ -337,6 +337,14 @@ def test_rejects_lists_and_arrays_of_another_type(twin: ModuleType) -> None:
         twin.Actions(ints([0]), floats([1.0]), ints([0]))
 
 
+def test_offers_the_same_names_with_and_without_the_lock() -> None:
+    constants = {name for name in vars(sequences_py) if name.isupper() and not name.startswith("_")}
+    for twin in (sequences_c, sequences_run):
+        assert constants | {"Actions", "Portfolio", "search"} <= set(vars(twin))
+    assert sequences_run.MAX_DEPTH == sequences_py.MAX_DEPTH
+    assert sequences_run.search is not sequences_c.search
+
+
 @pytest.fixture
 def unasked() -> Iterator[None]:
     """No thread is asked to let the interpreter's lock go: another runs only when one lets go by itself."""
