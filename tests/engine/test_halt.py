@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.clock import MS, NS
+from app.domain.events import PositionReport
 from app.domain.intents import Place
 from app.domain.orders import Bracket, OrderType, Side
 from app.engine.pursuit import MARKET_CLOSED
 from tests.engine.test_orders import entry, stop_pair
-from tests.engine.world import ES, World
+from tests.engine.world import ACCOUNT, ES, World
 
 
 @pytest.fixture
@@ -173,3 +174,23 @@ def test_keeps_trying_while_the_venue_is_unreachable(world: World) -> None:
     world.faults.unreachable = False
     world.run(15)
     assert world.exchange.net[ES] == 0 and world.engine.pursuit.done
+
+
+def test_flattens_and_cancels_what_it_has_no_table_row_for(world: World) -> None:
+    unknown = "CON.F.US.XYZ.Z26"
+    order = world.exchange._new("", unknown, OrderType.LIMIT, Side.BUY, 1, None, None)
+    world.exchange.net[unknown] = 2
+
+    def close(contract: str) -> str:  # its execution cannot be read either, so none is told
+        world.exchange.net[contract] = 0
+        world.exchange.tell(PositionReport(ACCOUNT, contract, 0))
+        return ""
+
+    world.exchange.close = close  # type: ignore[method-assign]
+    world.engine.reads.now()
+    world.run(1)
+    world.engine.flatten("test", "out")
+    world.run(5)
+    assert not world.exchange.net[unknown] and order.state.terminal
+    assert world.engine.pursuit.done
+    assert world.engine.snapshot().state == "halted"

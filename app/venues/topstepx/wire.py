@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 WARM = 4  # connections kept open: both entries of an OCO pair, one being pinged, one reserved
 RESERVE = 1  # idle connections that an order leaves for cancels, closes and their reads
 LIMIT = 8  # connections at most: beyond, requests queue; the venue sees a modest client
-MAX_QUEUE = 64  # requests waiting for a connection; an engine under its order rate never has more than a few
+# Requests of one lane waiting for a connection; an engine under its order rate never has more than a few.
+# Each lane has its own bound: a jam of orders must not refuse the cancel that ends it.
+MAX_QUEUE = 64
 PING_EVERY_NS = (
     20 * NS
 )  # an idle connection is used at least this often, well inside the usual 60 s of servers
@@ -196,7 +198,7 @@ class Pool:
         connection = self._take(request.lane)
         if connection is not None:
             self._carry(connection, request)
-        elif sum(map(len, self._queues.values())) >= MAX_QUEUE:
+        elif len(self._queues[request.lane]) >= MAX_QUEUE:
             request.failed(f"{MAX_QUEUE} requests are waiting already", False)
         else:
             self._queues[request.lane].append(request)

@@ -176,6 +176,13 @@ def test_an_order_type_it_does_not_know_is_unknown(code: int) -> None:
     assert entities.order_report(orders_of(order_row(type=code))[0]).type is OrderType.UNKNOWN
 
 
+@pytest.mark.parametrize("contract", ["CON.F.US.XYZ.Z26", "novel", ""])
+def test_an_order_of_a_product_it_does_not_know_is_there_without_prices(contract: str) -> None:
+    row = order_row(contractId=contract, limitPrice=0.1, stopPrice=6700.25)
+    report = entities.order_report(orders_of(row)[0])
+    assert (report.contract, report.limit_ticks, report.stop_ticks) == (contract, None, None)
+
+
 def test_reads_a_suspended_leg_and_ignores_members_it_does_not_know() -> None:
     row = order_row(
         status=8,
@@ -237,6 +244,16 @@ def test_positions_are_signed() -> None:
     assert position(type=1, size=3).net == 3
     assert position(type=2, size=3).net == -3
     assert position(type=0, size=0).net == 0
+
+
+def test_a_position_in_a_product_it_does_not_know_is_a_position() -> None:
+    report = position(contractId="CON.F.US.XYZ.Z26", type=2, size=3)
+    assert (report.contract, report.net) == ("CON.F.US.XYZ.Z26", -3)
+
+
+def test_an_execution_of_a_product_it_does_not_know_is_refused() -> None:
+    with pytest.raises(Theirs):
+        trade(contractId="CON.F.US.XYZ.Z26")
 
 
 @pytest.mark.parametrize("code", [0, 3, -1])

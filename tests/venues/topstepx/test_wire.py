@@ -317,6 +317,16 @@ async def test_the_queue_is_bounded() -> None:
         assert probes[0].events == []
 
 
+async def test_a_queue_full_of_orders_refuses_no_cancel() -> None:
+    async with pool_at(mute, warm=0) as (pool, _):
+        for _ in range(wire.MAX_QUEUE):
+            pool.post(Probe())
+        kills = [Probe(lane=lane) for lane in (Lane.KILL, Lane.KILL_READ)]
+        for kill in kills:
+            pool.post(kill)
+        assert [kill.events for kill in kills] == [[], []]
+
+
 async def test_run_opens_the_warm_connections_and_more_when_they_are_busy() -> None:
     async with pool_at(mute, warm=0) as (pool, server):
         task = asyncio.create_task(pool.run(Probe))

@@ -66,7 +66,7 @@ LONG, SHORT, UNDEFINED = 1, 2, 0
 class WireOrder(Struct, rename="camel"):
     id: Id
     account_id: AccountId
-    contract_id: str
+    contract_id: Text
     creation_timestamp: str
     status: Code
     type: Code
@@ -98,7 +98,7 @@ class WireTrade(Struct, rename="camel"):
 
 class WirePosition(Struct, rename="camel"):
     account_id: AccountId
-    contract_id: str
+    contract_id: Text
     size: Size
     type: Code = UNDEFINED
 
@@ -156,8 +156,12 @@ def _state_of(code: int) -> OrderState:
 
 
 def order_report(row: WireOrder) -> OrderReport:
-    """Raises Theirs for an unknown product, status or side, an off-tick price, or an overfilled order."""
-    instrument = instrument_of(row.contract_id)
+    """Raises Theirs for an unknown status or side, an off-tick price, or an overfilled order.
+
+    An order of a product that is not in our table has no prices here: their tick is not known, and cancelling
+    it needs its id alone. To refuse it would fail the read of all others, and with it every FLAT.
+    """
+    limit_ticks, stop_ticks = _order_prices(row)
     filled = row.fill_volume or 0
     if not filled <= row.size or row.size == 0:
         raise Theirs(SOURCE, f"order {row.id}: {filled} filled of {row.size}")
@@ -171,14 +175,23 @@ def order_report(row: WireOrder) -> OrderReport:
         side=side_of(row.side),
         size=row.size,
         filled=filled,
-        limit_ticks=price_ticks(row.limit_price, instrument),
-        stop_ticks=price_ticks(row.stop_price, instrument),
+        limit_ticks=limit_ticks,
+        stop_ticks=stop_ticks,
         tag=row.custom_tag or "",
         parent_id=row.parent_order_id or 0,
         linked_id=row.linked_order_id or 0,
         created_ns=created,
         updated_ns=stamp_ns(row.update_timestamp) if row.update_timestamp else created,
     )
+
+
+def _order_prices(row: WireOrder) -> tuple[int | None, int | None]:
+    """Limit and stop in ticks. Raises Theirs off the tick grid of a product that is known."""
+    try:
+        instrument = instrument_of(row.contract_id)
+    except Theirs:
+        return None, None
+    return price_ticks(row.limit_price, instrument), price_ticks(row.stop_price, instrument)
 
 
 def fill(row: WireTrade) -> Fill:
@@ -203,8 +216,10 @@ def fill(row: WireTrade) -> Fill:
 
 
 def position_report(row: WirePosition) -> PositionReport:
-    """Signed size. Raises Theirs for a direction that is not understood, unless the size is 0."""
-    instrument_of(row.contract_id)
+    """Signed size. Raises Theirs for a direction that is not understood, unless the size is 0.
+
+    The product need not be known: closing a position needs the contract's id alone.
+    """
     if row.size and row.type not in (LONG, SHORT):
         raise Theirs(SOURCE, f"position type {row.type} of size {row.size} is not understood")
     net = -row.size if row.type == SHORT else row.size
