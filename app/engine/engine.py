@@ -242,7 +242,7 @@ class Engine:
             self._submit,
         )
         self.runners[strategy.name] = runner
-        view = View(self.clock, self.book, strategy.name, self.contracts)
+        view = View(self.clock, self.book, self.trading, strategy.name, self.contracts)
         runner.begin(contract, view, self._recovered.strategy_states.get(strategy.name, ""))
 
     # -- market data (Sink)

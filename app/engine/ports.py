@@ -153,6 +153,9 @@ class StrategyView(Protocol):
     def orders(self) -> Iterable[Order]:
         """This strategy's live orders."""
 
+    def open(self) -> bool:
+        """Trading is active and the book agrees with the venue. False may pass in seconds (a reconnect)."""
+
 
 class Strategy(Protocol):
     """Pure: events in, intents out. Every hook may return intents; none may keep time, threads or files.

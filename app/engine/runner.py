@@ -19,6 +19,8 @@ from app.engine.events import EventLog
 from app.engine.ports import Journal, Strategy, Venue
 from app.engine.records import BarClosed, StrategyState
 from app.engine.settings import BARS_GRACE_NS, BARS_KEPT_NS, BARS_RETRY_NS
+from app.engine.trading import Trading
+from app.risk.state import TradingState
 
 Submit = Callable[[Sequence[Intent]], object]
 
@@ -26,8 +28,11 @@ Submit = Callable[[Sequence[Intent]], object]
 class View:
     """What one strategy may see (`ports.StrategyView`)."""
 
-    def __init__(self, clock: Clock, book: Book, strategy: str, contracts: Mapping[str, str]) -> None:
-        self._clock, self._book, self._strategy, self._contracts = clock, book, strategy, contracts
+    def __init__(
+        self, clock: Clock, book: Book, trading: Trading, strategy: str, contracts: Mapping[str, str]
+    ) -> None:
+        self._clock, self._book, self._trading = clock, book, trading
+        self._strategy, self._contracts = strategy, contracts
 
     def utc_ns(self) -> int:
         return self._clock.utc_ns()
@@ -40,6 +45,9 @@ class View:
 
     def orders(self) -> Iterable[Order]:
         return [o for o in self._book.live_orders() if o.strategy == self._strategy]
+
+    def open(self) -> bool:
+        return self._book.synced and self._trading.state is TradingState.ACTIVE
 
 
 class Runner:

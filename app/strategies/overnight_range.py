@@ -49,6 +49,8 @@ __all__ = ["NAME", "TRANSITIONS", "OvernightRange", "OvernightRangeSettings", "P
 CLOSE_AGAIN_NS = 30 * NS
 # Within the grace, what is not known yet (a quote, the history) is looked for every second.
 LOOK_AGAIN_NS = NS
+# How an entry ends that never rested at the venue, or no longer can: the pair is broken.
+_WILL_NOT_COME = frozenset({OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.LOST})
 POSITION_BRACKETS = "position brackets"  # in the venue's rejection when the account takes no native brackets
 SWITCH_ON = (
     "switch on Auto OCO Brackets in TopstepX settings (Position Brackets are on), then restart Plimsoll"
@@ -172,8 +174,10 @@ class OvernightRange:
     def on_order(self, order: Order) -> Sequence[Intent]:
         if order.role is not Role.ENTRY:
             return ()
-        if order.state is OrderState.REJECTED:
-            return self._refused(order.reason)
+        if order.state in _WILL_NOT_COME:
+            return self._refused(order.reason or f"an entry was {order.state}")
+        if order.state.terminal:
+            self._ended(order)
         if self._memory.phase in (Phase.PLACED, Phase.FILLED):
             return ()
         return self._cancel_entries("no entries are wanted any more")
@@ -185,7 +189,8 @@ class OvernightRange:
             return ()
         both = self._memory.side == -fill.side
         self._memory.side, self._memory.entry_ticks = int(fill.side), fill.price_ticks
-        self._move("fill", "both sides were filled" if both else self._memory.why)
+        why = "" if self._memory.phase is Phase.DONE else self._memory.why  # it was said to have had no fill
+        self._move("fill", "both sides were filled" if both else why)
         late = self._day is not None and self._view.utc_ns() >= self._day.end_ns
         return (Close(NAME, self._contract, "filled after the end of the window"),) if late else ()
 
@@ -310,6 +315,8 @@ class OvernightRange:
         highest, lowest = (ask, bid) if since is None else (max(ask, since.high), min(bid, since.low))
         if highest >= plan.buy_stop or lowest <= plan.sell_stop:
             raise StayOut("the price has left the range already")
+        if not self._view.open():  # such as a link that came back a moment ago
+            raise StayOut("trading is not open yet", final=False)
 
     def _pair(self, plan: Plan, day: Day) -> Sequence[Intent]:
         buy = self._entry(Side.BUY, plan.buy_stop, Bracket(plan.stop, plan.buy_target), day)
@@ -368,6 +375,14 @@ class OvernightRange:
             return ()
         self._move("stay_out", text)
         return self._cancel_entries("the other entry was refused")
+
+    def _ended(self, order: Order) -> None:
+        """The last entry ended without a fill, cancelled by a hold for example: the day is over."""
+        if self._memory.phase is not Phase.PLACED or order.filled or any(self._entries()):
+            return
+        if not self._view.net(self.symbol):
+            closed = "" if self._view.open() else " while trading was not open"
+            self._move("gone", f"the entries were {order.state} without a fill{closed}")
 
     def _entries(self) -> Iterator[Order]:
         return (o for o in self._view.orders() if o.role is Role.ENTRY)

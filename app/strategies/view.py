@@ -21,3 +21,8 @@ class View(Protocol):
 
     def orders(self) -> Iterable[Order]:
         """This strategy's live orders."""
+
+    def open(self) -> bool:
+        """Entries would be let through now: trading is active and the account was read since the link came
+        up.
+        """

@@ -9,6 +9,7 @@ from app.clock import NS
 from app.domain.intents import Intent, Place
 from app.domain.market import MINUTE_NS, Bar, MarketTrade
 from app.domain.orders import Bracket, OrderType, Side
+from app.strategies import build
 from tests.engine.world import ES, World
 
 
@@ -178,3 +179,49 @@ def test_remembers_the_strategys_state_over_a_restart() -> None:
     world.restart()
     world.run(1)
     assert recorder.memory == '{"fill": 1}'
+
+
+NIGHT_BARS = 15 * 60  # the minutes of one whole night
+OPENING = World.start_ns - 90 * MINUTE_NS  # 09:30 in New York
+
+
+def breakout_world() -> World:
+    """The overnight breakout two minutes before its decision, after a flat night around the price."""
+    world = World(start_ns=OPENING - 2 * MINUTE_NS, strategies=[build("overnight_range", {})])
+    night = [Bar(t, 24_000, 24_010, 23_990, 24_000, 9) for t in range(
+        OPENING - NIGHT_BARS * MINUTE_NS, OPENING, MINUTE_NS)]  # fmt: skip
+
+    def read(contract: str, start_ns: int, end_ns: int) -> None:
+        bars = [bar for bar in night if start_ns <= bar.start_ns <= end_ns - MINUTE_NS]
+        world.wire._later(1, lambda: world.engine.on_bars(contract, bars))
+
+    world.wire.read_bars = read  # type: ignore[method-assign]
+    return world.start()
+
+
+def test_a_reconnect_over_the_decision_does_not_cost_the_day() -> None:
+    world = breakout_world()
+    world.run((OPENING - world.clock.utc_ns()) / NS - 1)
+    world.engine.on_link(False, "cut")
+    world.run(2)
+    world.faults.read_fails = 1.0
+    world.engine.on_link(True, "")
+    world.run(1.5)
+    facts = world.engine.runners["overnight_range"].strategy.facts()
+    assert (facts["phase"], facts["why"]) == ("tracking", "trading is not open yet")
+    world.faults.read_fails = 0.0
+    world.engine.reads.now()
+    world.run(3)
+    assert sorted(o.stop_ticks or 0 for o in world.engine.book.live_orders() if o.oco) == [23_989, 24_011]
+
+
+def test_entries_cancelled_by_a_hold_end_the_strategys_day() -> None:
+    world = breakout_world()
+    world.run((OPENING - world.clock.utc_ns()) / NS + 2)
+    strategy = world.engine.runners["overnight_range"].strategy
+    assert strategy.facts()["phase"] == "placed"
+    world.engine.halt("test", "enough")
+    world.run(3)
+    facts = strategy.facts()
+    assert facts["phase"] == "done"
+    assert facts["why"] == "the entries were cancelled without a fill while trading was not open"

@@ -43,6 +43,7 @@ class Desk:
         self.live: dict[str, Order] = {}
         self.position = 0
         self.last: Quote | None = None
+        self.trading = True
         self._fills = 0
         strategy.start(contract, self)
 
@@ -59,6 +60,9 @@ class Desk:
 
     def orders(self) -> Iterable[Order]:
         return list(self.live.values())
+
+    def open(self) -> bool:
+        return self.trading
 
     # -- the world
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.events import Fill
 from app.domain.intents import Cancel, Close, Place
 from app.domain.market import MINUTE_NS, Bar
 from app.domain.orders import OrderState, OrderType, Side
@@ -198,6 +199,28 @@ def test_waits_within_the_grace_for_a_quote_and_for_history() -> None:
     assert why(desk) == ""
 
 
+def test_waits_within_the_grace_until_trading_is_open() -> None:
+    desk = Desk(strategy(), ENTRY)
+    desk.trading = False
+    desk.history(flat_bars(ENTRY - 90 * MINUTE_NS, 90))
+    desk.price(6604)
+    desk.until(ENTRY + 2 * NS)
+    assert (phase(desk), why(desk)) == (Phase.TRACKING, "trading is not open yet")
+    desk.trading = True
+    desk.until(ENTRY + 3 * NS)
+    assert [desk.live[p.ref].created_ns for p in desk.all(Place)] == [ENTRY + 3 * NS] * 2
+    assert why(desk) == ""
+
+
+def test_stays_out_when_trading_does_not_open_within_the_grace() -> None:
+    desk = Desk(strategy(), ENTRY)
+    desk.trading = False
+    desk.history(flat_bars(ENTRY - 90 * MINUTE_NS, 90))
+    desk.price(6604)
+    desk.until(ENTRY + 10 * MINUTE_NS)
+    assert (phase(desk), why(desk)) == (Phase.STAYED_OUT, "trading is not open yet")
+
+
 def test_says_what_was_missing_when_the_grace_is_over() -> None:
     desk = Desk(strategy(), ENTRY)
     desk.history(flat_bars(ENTRY - 90 * MINUTE_NS, 90))
@@ -234,6 +257,27 @@ def test_entries_that_end_without_a_fill_end_the_day() -> None:
     desk.live_bars(flat_bars(ENTRY, 30))
     assert phase(desk) == Phase.DONE
     assert len(desk.all(Place)) == 2
+
+
+def test_entries_that_a_hold_cancelled_end_the_day_at_once_and_say_so() -> None:
+    desk = night_desk()
+    desk.trading = False
+    desk.end(desk.entry(Side.BUY), OrderState.CANCELLED)
+    assert phase(desk) == Phase.PLACED
+    desk.end(desk.entry(Side.SELL), OrderState.CANCELLED)
+    words = "the entries were cancelled without a fill while trading was not open"
+    assert (phase(desk), why(desk)) == (Phase.DONE, words)
+
+
+def test_a_fill_that_is_told_after_the_end_of_both_entries_counts() -> None:
+    desk = night_desk()
+    buy, sell = desk.entry(Side.BUY), desk.entry(Side.SELL)
+    desk.end(buy, OrderState.FILLED, tell=False)
+    desk.end(sell, OrderState.CANCELLED)
+    assert phase(desk) == Phase.DONE
+    desk.position = 1
+    desk.take(desk.strategy.on_fill(Fill(1, 1, 1, desk.contract, buy.side, 1, 6609, 0, desk.now_ns), buy))
+    assert (phase(desk), why(desk)) == (Phase.FILLED, "")
 
 
 # -- the end of the window
@@ -396,6 +440,15 @@ def test_one_side_refused_cancels_the_other_and_stays_out() -> None:
     desk.end(desk.entry(Side.SELL), OrderState.REJECTED, "Invalid stop price")
     assert [c.tag for c in desk.all(Cancel)] == [desk.entry(Side.BUY).tag]
     assert (phase(desk), why(desk)) == (Phase.STAYED_OUT, "Invalid stop price")
+
+
+@pytest.mark.parametrize("state", [OrderState.REJECTED, OrderState.WITHDRAWN, OrderState.LOST])
+@pytest.mark.parametrize("reason", ["halt epoch changed", ""])
+def test_one_side_that_will_not_come_cancels_the_other(state: OrderState, reason: str) -> None:
+    desk = night_desk()
+    desk.end(desk.entry(Side.BUY), state, reason)
+    assert [c.tag for c in desk.all(Cancel)] == [desk.entry(Side.SELL).tag]
+    assert (phase(desk), why(desk)) == (Phase.STAYED_OUT, reason or f"an entry was {state}")
 
 
 def test_an_entry_that_works_after_the_pair_broke_is_cancelled_too() -> None:
