@@ -2,6 +2,7 @@
 # The buffer holds the longest body twice over, which a test shows.
 
 cimport cython
+cimport native.spans as spans
 from libc.stdint cimport int64_t, uint64_t
 
 cdef Py_ssize_t _MAX_TAG
@@ -36,26 +37,32 @@ cdef class Writer:
     cdef Py_ssize_t _at
 
     cpdef bint know(self, str contract, object tick_nano, object places) except -1
-    @cython.locals(form=_Form, account=int64_t, size=int64_t, is_buy=bint)
-    cpdef bytes place(self, object order)
-    @cython.locals(form=_Form, account=int64_t, venue_id=int64_t, contracts=int64_t)
-    cpdef bytes modify(self, object order, object limit_ticks, object stop_ticks, object size)
+    @cython.locals(form=_Form, account=int64_t, contracts=int64_t, is_buy=bint)
+    cpdef bytes place(
+        self, object kind, object contract, object account_id, object side, object size, object limit_ticks,
+        object stop_ticks, object stop_leg, object target_leg, object tag
+    )
+    @cython.locals(form=_Form, account=int64_t, order=int64_t, contracts=int64_t)
+    cpdef bytes modify(
+        self, object kind, object contract, object account_id, object venue_id, object limit_ticks,
+        object stop_ticks, object size
+    )
     @cython.locals(account=int64_t, order=int64_t)
     cpdef bytes cancel(self, object account_id, object venue_id)
 
     @cython.locals(forms=dict)
-    cdef _Form _form(self, object order)
+    cdef _Form _form(self, object contract, object kind)
     cdef int _pair(self, int64_t account, int64_t order) except -1
     @cython.locals(price=int64_t)
     cdef bint _needed(self, bytes name, object ticks, _Form form) except -1
     @cython.locals(units=int64_t)
     cdef int _price(self, int64_t ticks, _Form form) except -1
     @cython.locals(stop=int64_t, target=int64_t)
-    cdef bint _legs(self, object bracket, bint is_buy) except -1
-    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, index=Py_ssize_t, code=Py_UCS4)
+    cdef bint _legs(self, object stop_leg, object target_leg, bint is_buy) except -1
+    @cython.locals(size=Py_ssize_t)
     cdef bint _tag(self, str text) except -1
     cdef bytes _ended(self)
-    @cython.locals(source="const unsigned char*", at=Py_ssize_t, index=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t)
     cdef int _put(self, bytes words) except -1
     @cython.locals(places=Py_ssize_t, rest=uint64_t)
     cdef int _number(self, uint64_t value) except -1

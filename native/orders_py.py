@@ -1,14 +1,16 @@
 """The JSON bodies of place, modify and cancel requests, written straight from an order's attributes.
 
-Source of both twins (typed by ``orders_c.pxd``): imports nothing, knows no venue; the names and codes come in
-as tables. What it is not sure of it does not write: the answer is None, the caller's full encoder writes the
-body or says what is wrong. So nothing is refused here, and a body from here is the encoder's to the byte.
+Source of both twins (typed by ``orders_c.pxd``). It knows no venue: names and codes come in as tables. What
+it is not sure of it does not write: the answer is None, and the caller's full encoder writes the body or says
+what is wrong. So nothing is refused here, and a body from here is the encoder's to the byte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import native.spans as spans
 
 MAX_PRODUCTS = 64  # contracts remembered: a session trades a few
 MAX_TAG = 128  # characters of a tag written here; ours are under 80
@@ -81,48 +83,52 @@ class Writer:
 
     # -- the bodies --------------------------------------------------------------------------------
 
-    def place(self, order: Any) -> bytes | None:
-        """The body of a place request; None when the full encoder must write it."""
-        form = self._form(order)
-        account = _whole(order.account_id, _MAX_ID)
-        size = _whole(order.size, _MAX_SIZE)
-        if form is None or account < 0 or size < 1:
+    def place(
+        self, kind: Any, contract: str, account_id: int, side: int, size: int, limit_ticks: int | None,
+        stop_ticks: int | None, stop_leg: int, target_leg: int, tag: str,
+    ) -> bytes | None:  # fmt: skip
+        """The body of a place request; None when the full encoder must write it.
+
+        Legs are distances of a bracket in ticks, 0 for none. The order's attributes come one by one, for the
+        interpreter reads a slot in a fifth of the time that the same takes from C.
+        """
+        form = self._form(contract, kind)
+        account = _whole(account_id, _MAX_ID)
+        contracts = _whole(size, _MAX_SIZE)
+        if form is None or account < 0 or contracts < 1:
             return None
-        side = order.side
         is_buy = side == 1
         if not is_buy and side != -1:
             return None
         if account != form.account:
             form.begin(account)
         self._at = 0
-        self._number(size)
-        if not self._needed(form.limit, order.limit_ticks, form):
+        self._put(form.buy if is_buy else form.sell)
+        self._number(contracts)
+        if not self._needed(form.limit, limit_ticks, form) or not self._needed(form.stop, stop_ticks, form):
             return None
-        if not self._needed(form.stop, order.stop_ticks, form):
+        if not self._legs(stop_leg, target_leg, is_buy):
             return None
-        bracket = order.bracket
-        if bracket is not None and not self._legs(bracket, is_buy):
-            return None
-        tag = order.tag
         if type(tag) is not str or (tag and not self._tag(tag)):
             return None
-        return (form.buy if is_buy else form.sell) + self._ended()
+        return self._ended()
 
-    def _form(self, order: Any) -> _Form | None:
-        forms = self._forms.get(order.contract)
-        return None if forms is None else forms.get(order.type)
+    def _form(self, contract: str, kind: Any) -> _Form | None:
+        forms = self._forms.get(contract)
+        return None if forms is None else forms.get(kind)
 
     def modify(
-        self, order: Any, limit_ticks: int | None, stop_ticks: int | None, size: int | None
-    ) -> bytes | None:
+        self, kind: Any, contract: str, account_id: int, venue_id: int, limit_ticks: int | None,
+        stop_ticks: int | None, size: int | None,
+    ) -> bytes | None:  # fmt: skip
         """The body of a modify request, where None leaves a member as it is; None: the encoder must."""
-        form = self._form(order)
-        account, venue_id = _whole(order.account_id, _MAX_ID), _whole(order.venue_id, _MAX_ID)
-        if form is None or account < 0 or venue_id < 1:
+        form = self._form(contract, kind)
+        account, order = _whole(account_id, _MAX_ID), _whole(venue_id, _MAX_ID)
+        if form is None or account < 0 or order < 1:
             return None
         if limit_ticks is None and stop_ticks is None and size is None:
             return None
-        self._pair(account, venue_id)
+        self._pair(account, order)
         if size is not None:
             contracts = _whole(size, _MAX_SIZE)
             if contracts < 1:
@@ -176,9 +182,9 @@ class Writer:
             self._at += 1
             self._digits(units % form.scale, form.places)
 
-    def _legs(self, bracket: Any, is_buy: bool) -> bool:
+    def _legs(self, stop_leg: int, target_leg: int, is_buy: bool) -> bool:
         """Signed offsets from the fill: a long's stop is negative, its target positive; a short mirrored."""
-        stop, target = _whole(bracket.stop_ticks, _MAX_LEG), _whole(bracket.target_ticks, _MAX_LEG)
+        stop, target = _whole(stop_leg, _MAX_LEG), _whole(target_leg, _MAX_LEG)
         if stop < 0 or target < 0:
             return False
         if stop:
@@ -193,19 +199,13 @@ class Writer:
 
     def _tag(self, text: str) -> bool:
         """Write the tag as the last member, if it is printable ASCII without escapes."""
-        size = len(text)
-        if size > _MAX_TAG:
-            return False
         self._put(b',"customTag":"')
-        at = self._at
-        for index in range(size):
-            code = ord(text[index])
-            if code < 32 or code > 126 or code == 34 or code == 92:
-                return False
-            self._out[at] = code
-            at += 1
-        self._out[at] = 34
-        self._at = at + 1
+        size = spans.plain(self._out, self._at, text, _MAX_TAG)
+        if size < 0:
+            return False
+        self._at += size
+        self._out[self._at] = 34
+        self._at += 1
         return True
 
     def _ended(self) -> bytes:
@@ -213,12 +213,9 @@ class Writer:
         return b"" + self._out[: self._at + 1]
 
     def _put(self, words: bytes) -> None:
-        source = words
-        at = self._at
-        for index in range(len(words)):
-            self._out[at] = source[index]
-            at += 1
-        self._at = at
+        size = len(words)
+        spans.copy(self._out, self._at, words, size)
+        self._at += size
 
     def _number(self, value: int) -> None:
         """Write a number that is not negative."""

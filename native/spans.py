@@ -15,3 +15,14 @@ def same(left: bytes, at: int, right: bytes, start: int, size: int) -> bool:
 def copy(target: bytearray, at: int, source: bytes, size: int) -> None:
     """Put the first ``size`` bytes of ``source`` into ``target`` from ``at`` on."""
     target[at : at + size] = source[:size]
+
+
+def plain(target: bytearray, at: int, text: str, most: int) -> int:
+    """Copy ``text`` if it is at most ``most`` characters of printable ASCII, no quote, no backslash.
+
+    Returns its length; -1 for anything else, and what ``target`` holds from ``at`` on is undefined then.
+    """
+    if len(text) > most or not text.isascii() or not text.isprintable() or '"' in text or "\\" in text:
+        return -1
+    target[at : at + len(text)] = text.encode()
+    return len(text)

@@ -1,7 +1,7 @@
 """Job `order_body`: the body of a place request from an order object, as the adapter makes it.
 
-Bracketed entries with a tag. `cython` is the call that the gate makes (`place_body`), `pure` the writer's
-other twin, `formatted` the codec's full encoder, `msgspec` a generic one on a typed body. Prices
+Bracketed entries with a tag. `cython` is the call that the gate makes (`place_body`), `pure` the same on
+the other twin, `formatted` the codec's full encoder, `msgspec` a generic one on a typed body. Prices
 are odd numbers of ticks, so that Go's shortest floats are the same text as ours with two places.
 """
 
@@ -11,7 +11,7 @@ import importlib
 import random
 import struct
 from collections.abc import Callable
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import msgspec
@@ -52,11 +52,9 @@ def measure() -> list[Row]:
     BUILT.mkdir(parents=True, exist_ok=True)
     file = BUILT / "order_body.bin"
     file.write_bytes(b"".join(map(_packed, orders)))
-    compiled = _writer(importlib.import_module("native.orders_c"))
     ways: dict[str, Callable[[Order], Any]] = {
-        "pure": _writer(orders_py).place,
-        "cython": requests.place_body,
-        "writer": compiled.place,
+        "pure": _with(orders_py),
+        "cython": _with(importlib.import_module("native.orders_c")),
         "formatted": requests.formatted_place,
         "msgspec": _typed,
     }
@@ -94,11 +92,13 @@ def _packed(order: Order) -> bytes:
     return LAYOUT.pack(*numbers, order.contract.encode(), order.tag.encode())
 
 
-def _writer(module: ModuleType) -> Any:
+def _with(module: ModuleType) -> Callable[[Order], bytes | None]:
+    """`place_body` on this twin."""
     instrument = by_contract(CONTRACT)
-    writer = module.Writer(requests.KINDS, requests.STOP_CODE, requests.LIMIT_CODE)
+    writer: Any = module.Writer(requests.KINDS, requests.STOP_CODE, requests.LIMIT_CODE)
     writer.know(CONTRACT, instrument.tick_nano, instrument.decimals)
-    return writer
+    code, place = requests.place_body.__code__, {**vars(requests), "_writer": writer}
+    return FunctionType(code, place)
 
 
 def _encoding(way: Callable[[Order], Any], orders: list[Order]) -> Inside:

@@ -274,7 +274,6 @@ def test_leaves_values_that_break_a_rule_to_the_decoder(frames: ModuleType) -> N
         ("GatewayUserOrder", order_row(side=2)),
         ("GatewayUserOrder", order_row(fillVolume=2)),
         ("GatewayUserOrder", order_row(limitPrice=0.1)),
-        ("GatewayUserOrder", order_row(contractId="CON.F.US.NONE.Z26")),
         ("GatewayUserTrade", trade_row(fees=-1)),
         ("GatewayUserTrade", {"action": 2, "data": trade_row()}),
         ("GatewayUserPosition", {"action": 2, "data": position_row(size=1)}),
@@ -285,6 +284,14 @@ def test_leaves_values_that_break_a_rule_to_the_decoder(frames: ModuleType) -> N
         assert found.feed(data + END) > frames.OTHER and scanned.user_events(found) is None
         with pytest.raises(Theirs):
             decoded(data)
+
+
+def test_leaves_a_product_that_is_unknown_to_the_decoder(frames: ModuleType) -> None:
+    for target, row in (("Order", order_row()), ("Trade", trade_row()), ("Position", position_row())):
+        found = reader(frames)
+        strange = row | {"contractId": "CON.F.US.NONE.Z26"}
+        assert found.feed(record(f"GatewayUser{target}", strange) + END) > frames.OTHER
+        assert scanned.user_events(found) is None
 
 
 def test_a_negative_zero_is_zero(frames: ModuleType) -> None:

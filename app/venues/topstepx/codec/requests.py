@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from app.domain.instruments import Instrument, by_contract, ticks_to_price
-from app.domain.orders import Order, OrderType, Side
+from app.domain.orders import Bracket, Order, OrderType, Side
 from app.errors import Refused
 from app.venues.topstepx.codec.entities import SIDE_CODES, TYPE_CODES
 from app.venues.topstepx.codec.fields import MAX_SIZE, stamp_text
@@ -31,12 +31,17 @@ _json = msgspec.json.Encoder().encode
 KINDS = {
     kind: (code, _LIMIT_FIELD.get(kind, ""), _STOP_FIELD.get(kind, "")) for kind, code in TYPE_CODES.items()
 }
+_NO_LEGS = Bracket(0)
 _writer = orders.Writer(KINDS, STOP_CODE, LIMIT_CODE)
 
 
 def place_body(order: Order) -> bytes:
     """The bytes of a place request. Raises Refused for what the venue cannot express."""
-    body = _writer.place(order)
+    legs = order.bracket or _NO_LEGS
+    body = _writer.place(
+        order.type, order.contract, order.account_id, order.side, order.size, order.limit_ticks,
+        order.stop_ticks, legs.stop_ticks, legs.target_ticks, order.tag,
+    )  # fmt: skip
     if body is None:
         body = formatted_place(order)
         instrument = by_contract(order.contract)
@@ -97,7 +102,9 @@ def _brackets(order: Order) -> Iterable[bytes]:
 
 def modify_body(order: Order, limit_ticks: int | None, stop_ticks: int | None, size: int | None) -> bytes:
     """The bytes of a modify request; None leaves a member as it is. Raises Refused."""
-    body = _writer.modify(order, limit_ticks, stop_ticks, size)
+    body = _writer.modify(
+        order.type, order.contract, order.account_id, order.venue_id, limit_ticks, stop_ticks, size
+    )
     return body or formatted_modify(order, limit_ticks, stop_ticks, size)
 
 
