@@ -1,18 +1,26 @@
-"""The README stays true: its commands exist, links lead somewhere, each package and dependency is named."""
+"""The README stays true: its commands parse, links lead somewhere, each package and dependency is named."""
 
 from __future__ import annotations
 
+import io
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from app.cli.arguments import parse
+from app.demo import KEY
+from app.simulator.main import DEFAULT_PORT, DEMO_KEY, DEMO_USER
 from tests.guards import ROOT
 
 NEEDED = ("./build.sh run", "./build.sh test")
 LINK = re.compile(r"""(?:\]\(|src=")(?![a-z]+:|#)([^)#"\s]+)""")
+PLIMSOLL = re.compile(r"`plimsoll ([^`]+)`|^ {4}plimsoll (.+)$", re.MULTILINE)
 UNNAMED = frozenset({"__init__.py", "__main__.py", "__pycache__", "py.typed"})
 
 
@@ -21,7 +29,8 @@ def problems(root: Path) -> list[str]:
     if not (root / "README.md").exists():
         return ["README.md is missing"]
     text = (root / "README.md").read_text()
-    return [*_commands(root, text), *_links(root, text), *_packages(root, text), *_dependencies(root, text)]
+    checks = (_commands(root, text), _plimsoll(text), _links(root, text), _packages(root, text))
+    return [*chain(*checks), *_dependencies(root, text)]
 
 
 def _commands(root: Path, text: str) -> Iterator[str]:
@@ -29,6 +38,17 @@ def _commands(root: Path, text: str) -> Iterator[str]:
     yield from (f"does not show {command}" for command in NEEDED if command not in text)
     for command in sorted(set(re.findall(r"\./build\.sh ([a-z]+)", text)) - known):
         yield f"shows ./build.sh {command}, which is no command"
+
+
+def _plimsoll(text: str) -> Iterator[str]:
+    """Every `plimsoll ...` shown must be one that its own parser accepts."""
+    for shown in sorted({inline or block for inline, block in PLIMSOLL.findall(text)}):
+        try:
+            with redirect_stderr(io.StringIO()):
+                parse(shlex.split(shown, comments=True))
+        except SystemExit as ended:
+            if ended.code:
+                yield f"shows plimsoll {shown}, which is refused"
 
 
 def _links(root: Path, text: str) -> Iterator[str]:
@@ -59,7 +79,10 @@ def _dependencies(root: Path, text: str) -> Iterator[str]:
 
 GOOD = """
 Start it with `./build.sh run`, test it with `./build.sh test`. [Licence](LICENSE), [site](https://example.org/x)
-`app.engine` is the loop. aiohttp serves, cython compiles.
+`app.engine` is the loop. Stop it with `plimsoll halt --why "lunch"`:
+
+    plimsoll status --json  # as one object
+ aiohttp serves, cython compiles.
 """
 
 
@@ -79,6 +102,13 @@ def test_the_readme_is_true() -> None:
     assert not found, "\n".join(["", *found])
 
 
+def test_the_readme_logs_in_to_the_simulator_as_it_is() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert KEY == DEMO_KEY
+    assert f'{{"userName": "{DEMO_USER}", "apiKey": "{DEMO_KEY}"}}' in text
+    assert f"http://127.0.0.1:{DEFAULT_PORT}/api/Auth/loginKey" in text
+
+
 def test_accepts_a_true_readme(tree: Path) -> None:
     assert problems(tree) == []
 
@@ -93,6 +123,12 @@ def test_accepts_a_true_readme(tree: Path) -> None:
             "shows ./build.sh fly, which is no command",
         ),
         ("(LICENSE)", "(COPYING)", "links to COPYING, which is not there"),
+        ("halt --why", "halt --because", 'shows plimsoll halt --because "lunch", which is refused'),
+        (
+            "status --json",
+            "stats --json",
+            "shows plimsoll stats --json  # as one object, which is refused",
+        ),
         ("app.engine", "The engine", "does not say what app.engine is"),
         ("aiohttp", "a server", "does not say what aiohttp is for"),
         ("cython compiles", "it compiles", "does not say what cython is for"),

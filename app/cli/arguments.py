@@ -24,6 +24,7 @@ DELEGATED = {
     "simulate": ("app.simulator.main", "serve the venue's API with a simulated market"),
     "replay": ("app.backtest.main", "run a strategy over a recorded file"),
 }
+PORT_MAX = 65_535  # TCP's own
 EPILOG = "exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a rule"
 
 
@@ -58,7 +59,9 @@ def _changing(parser: argparse.ArgumentParser, name: str) -> None:
     _places(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     needed = name == "accept-difference"
-    parser.add_argument("why", nargs="*" if not needed else "+", metavar="REASON", help="kept in the audit")
+    reason = parser.add_mutually_exclusive_group(required=needed)
+    reason.add_argument("reason", nargs="*", default=[], metavar="REASON", help="kept in the audit")
+    reason.add_argument("--why", default="", metavar="TEXT", help="the same, as an option")
     parser.set_defaults(run=_lazily("app.cli.client", "change"), command=name)
 
 
@@ -72,7 +75,7 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.add_argument(
         "--home", type=Path, metavar="DIR", help="its folder (default: $PLIMSOLL_HOME or ~/.local/...)"
     )
-    demo.add_argument("--port", type=int, default=8080, help="of the page; the next free one if taken")
+    demo.add_argument("--port", type=_port, default=8080, help="of the page; the next free one if taken")
     demo.add_argument("--keep", action="store_true", help="keep the journal of the last demo")
     demo.set_defaults(run=_lazily("app.cli.service", "demo"))
     text = "set the password of the page"
@@ -86,6 +89,12 @@ def _delegate(parser: argparse.ArgumentParser, module: str) -> None:
     own = import_module(module)
     own.add_arguments(parser)
     parser.set_defaults(run=own.run)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is no port: 1 to {PORT_MAX}")
+    return int(text)
 
 
 def _lazily(module: str, name: str) -> Callable[[argparse.Namespace], int]:

@@ -8,6 +8,7 @@ import socket
 import sys
 from argparse import Namespace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from app.cli import places
@@ -18,6 +19,7 @@ SOCKET_FILE = (
 )
 ANSWER_LIMIT = 8 * 2**20  # bytes: 500 executions are some 200 kB
 ANSWER_SECONDS = 10.0  # the service answers at once or not at all
+REARM_POLLS, REARM_POLL_SECONDS = 30, 0.1  # 3 s: one commit, even on a flash card that is busy
 NOT_WITHOUT = {
     "flatten": "no service runs, so nobody asks the venue: close positions there by hand, then start it",
     "rearm": "no service runs: only a running one can check that books and venue agree; start it first",
@@ -33,14 +35,20 @@ def read(arguments: Namespace) -> int:
         from app.cli import offline
 
         answer = offline.read(folder, arguments.command)
+    if arguments.command == "trades":
+        from app.cli import history
+
+        answer["trades"] = [history.trade(row) for row in answer["trades"]]
     _print(arguments, answer)
     return 0
 
 
 def change(arguments: Namespace) -> int:
     """halt, flatten, rearm, accept-difference. Without a service only the halt: it writes the latch."""
-    folder, why = places.data_dir(arguments), " ".join(arguments.why)
+    folder, why = places.data_dir(arguments), arguments.why or " ".join(arguments.reason)
     answer = ask(folder, arguments.command, why)
+    if answer is not None and arguments.command == "rearm":
+        answer = _rearmed(folder, answer)
     if answer is None:
         if arguments.command != "halt":
             raise Refused("service.missing", hint=NOT_WITHOUT[arguments.command])
@@ -65,6 +73,27 @@ def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
         except OSError as error:
             raise Unreachable("service", error.strerror or error) from None
         return _opened(_exchange(link, {"command": command, "why": why}))
+
+
+def _rearmed(folder: Path, answer: dict[str, Any]) -> dict[str, Any]:
+    """A re-arm counts once it is on disk, some milliseconds after its answer: what it came to.
+
+    `rearmed` is False when it was still under way after REARM_POLLS looks.
+    """
+    for _ in range(REARM_POLLS):
+        view = (ask(folder, "status") or {}).get("snapshot")
+        if view is None:
+            break
+        told = {key: view[key] for key in ("state", "reasons", "goal", "journal")}
+        if view["armed"] and not any(_waits(reason) for reason in view["reasons"]):
+            return {**answer, **told, "rearmed": True}
+        Event().wait(REARM_POLL_SECONDS)
+    return {**answer, "rearmed": False}
+
+
+def _waits(reason: dict[str, Any]) -> bool:
+    """Whether `reason` is one that a re-arm closes: by a person, or a condition that is over."""
+    return reason["kind"] == "person" or reason["ends"].startswith("over")
 
 
 def _exchange(link: socket.socket, request: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from app.cli import history
 from app.clock import SystemClock
 from app.engine.records import FillBooked, Recovered
 from app.store import StoreReader, read_only, write_latch
@@ -53,7 +54,7 @@ def _latch(kept: Recovered) -> dict[str, Any]:
 
 
 async def _orders(reader: StoreReader) -> dict[str, Any]:
-    return {"orders": await reader.orders(ROWS)}
+    return {"orders": [history.order(row) for row in await reader.orders(ROWS)]}
 
 
 async def _trades(reader: StoreReader) -> dict[str, Any]:

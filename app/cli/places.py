@@ -37,7 +37,13 @@ def data_dir(arguments: Namespace) -> Path:
         return demo_home() / "data"
     try:
         text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError("--config", f"{file} cannot be read: {problem}") from None
+    try:
         named = tomllib.loads(text).get("data_dir", "/var/lib/plimsoll")
         return file.absolute().parent / Path(named)
-    except (OSError, ValueError, TypeError) as error:
-        raise SettingsError("data_dir", f"{file} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("--config", f"{file} is not TOML: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise SettingsError("data_dir", f"in {file}: {error}") from None

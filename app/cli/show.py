@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from app.engine.snapshot import ReasonView
+from app.engine.snapshot import GoalView, ReasonView
 from app.web import words
 
 Row = Mapping[str, Any]
@@ -40,10 +39,8 @@ def _online(view: Row) -> list[str]:
     text = [f"{view['state'].upper()}  ({view['mode']}, {'armed' if view['armed'] else 'not armed'})"]
     text += [f"  because {_reason(reason)}" for reason in view["reasons"]]
     if goal["goal"] != "none":
-        text.append(
-            f"  goal {goal['goal']}: {'pending' if goal['pending'] else 'confirmed'} {goal['detail']}"
-        )
-    text.append("link    " + ("up" if view["link_up"] else f"down {view['link_detail']}"))
+        text.append(f"  goal {goal['goal']}: {words.pursuit(GoalView(**goal))}")
+    text.append("link    " + ("up" if view["link_up"] else f"down {words.once(view['link_detail'])}"))
     text.append("journal " + (view["journal"] or "ok"))
     if account:
         text.append(f"account {account['name']}: balance {account['balance']}, equity {account['equity']}, ")
@@ -70,10 +67,16 @@ def _reason(reason: Row) -> str:
 
 
 def _done(answer: Row) -> str:
+    if answer.get("rearmed") is False:
+        return "rearm: re-arming; see plimsoll status"
     goal = answer.get("goal") or {}
     pending = f", goal {goal['goal']} pending" if goal.get("pending") else ""
-    text = [f"{answer['done']}: done; {str(answer.get('state', '')).upper()}{pending}"]
-    return "\n".join(text + [f"  because {_reason(reason)}" for reason in answer.get("reasons", ())])
+    done = "armed" if answer.get("rearmed") else "done"
+    text = [f"{answer['done']}: {done}; {str(answer.get('state', '')).upper()}{pending}"]
+    text += [f"  because {_reason(reason)}" for reason in answer.get("reasons", ())]
+    if answer.get("journal"):
+        text.append(f"  not written to disk: {answer['journal']}")
+    return "\n".join(text)
 
 
 def _time(row: Row, key: str) -> str:
@@ -81,35 +84,22 @@ def _time(row: Row, key: str) -> str:
 
 
 def _price(row: Row) -> str:
-    for text, ticks in (("stop", "stop_ticks"), ("limit", "limit_ticks")):
-        if row.get(text):
-            return str(row[text])
-        if row.get(ticks) is not None:
-            return f"{row[ticks]} ticks"
-    return "market" if row["type"] == "market" else ""
-
-
-def _usd(micro: Any) -> str:
-    return "" if micro is None else f"{Decimal(micro) / 1_000_000:.2f}"
+    return row["stop"] or row["limit"] or ("market" if row["type"] == "market" else "")
 
 
 Column = tuple[str, Callable[[Row], Any]]
 
 
-def _of(*keys: str) -> Callable[[Row], Any]:
-    """The first of `keys` the row has: the service and the journal's file name some columns differently."""
-    return lambda row: next((row[key] for key in keys if row.get(key) is not None), "")
-
-
-def _side(row: Row) -> str:
-    return {1: "buy", -1: "sell"}.get(row["side"], str(row["side"]))
+def _of(key: str) -> Callable[[Row], Any]:
+    """The cell of `key`, empty where the row does not know it."""
+    return lambda row: row.get(key, "")
 
 
 ORDER_COLUMNS: tuple[Column, ...] = (
     ("time (UTC)", lambda row: _time(row, "created_ns")),
     ("strategy", _of("strategy")),
     ("contract", _of("contract")),
-    ("side", _side),
+    ("side", _of("side")),
     ("filled", lambda row: f"{row['filled']}/{row['size']}"),
     ("type", _of("type")),
     ("role", _of("role")),
@@ -129,11 +119,12 @@ TRADE_COLUMNS: tuple[Column, ...] = (
     ("time (UTC)", lambda row: _time(row, "utc_ns")),
     ("strategy", _of("strategy")),
     ("contract", _of("contract")),
-    ("side", _side),
+    ("side", _of("side")),
     ("size", _of("size")),
-    ("price (ticks)", _of("price_ticks")),
-    ("fees", lambda row: _usd(row.get("fees_micro"))),
-    ("gross", lambda row: _usd(row.get("gross_micro"))),
+    ("price", _of("price")),
+    ("fees", _of("fees")),
+    ("gross", _of("gross")),
+    ("", lambda row: "voided" if row["voided"] else ""),
 )
 
 

@@ -66,6 +66,7 @@ class Commands:
                 raise
             self._engine.audit(by, name, why, "done")
             view = self._engine.snapshot()
-            return {"done": name, "state": view.state, "reasons": view.reasons, "goal": view.goal}
+            told = {"state": view.state, "reasons": view.reasons, "goal": view.goal, "journal": view.journal}
+            return {"done": name, **told}
 
         return run

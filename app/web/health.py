@@ -18,7 +18,7 @@ def verdict(view: Snapshot) -> dict[str, Any]:
     if view.journal:
         problems.append(f"journal: {view.journal}")
     if not view.link_up:
-        problems.append("venue: " + (view.link_detail or "not connected"))
+        problems.append("venue: " + (words.once(view.link_detail) or "not connected"))
     if not view.synced:
         problems.append("books not compared with the venue yet")
     return {

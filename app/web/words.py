@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ PHRASES: Mapping[str, str] = {
     "flatten": "flatten and lock was ordered",
     "maximum_loss": "the maximum loss limit is reached",
     "difference": "the books and the venue differ",
+    "reconciling": "a read of the account did not agree with the books yet",
     "journal": "the journal cannot be written",
     "silence_holds": "the board fell silent too often",
     "daily_loss": "the daily loss limit is reached",
@@ -37,6 +39,8 @@ PHRASES: Mapping[str, str] = {
     "unknown_order": "the fate of an order is unknown",
 }
 STATES: Mapping[str, str] = {"active": "Active", "reducing": "Reducing", "halted": "Halted"}
+SAID = frozenset({"", "confirmed"})  # details of a goal that only repeat what its sentence says
+DOUBLED = re.compile(r"((?:[\w -]{1,40}: )+)\1+")
 GOALS: Mapping[str, str] = {"no_entries": "cancel every entry order", "flat": "close every position"}
 
 
@@ -46,18 +50,33 @@ def phrase(code: str) -> str:
 
 
 def because(reason: ReasonView) -> str:
-    """One reason as one sentence part: "the session is closed; ends 18:00 New York"."""
-    detail = f" ({reason.detail})" if reason.detail else ""
+    """One reason as one sentence part: "the session is closed; ends 18:00 New York".
+
+    What a condition waited for is not said again once it is over.
+    """
+    detail = f" ({once(reason.detail)})" if reason.detail and not _over(reason) else ""
     ends = _ends(reason)
     return phrase(reason.code) + detail + (f"; {ends}" if ends else "")
+
+
+def once(text: str) -> str:
+    """A peer's words without the name that was put before them twice: "hub: hub: closed" is "hub: closed"."""
+    return DOUBLED.sub(r"\1", text)
+
+
+def _over(reason: ReasonView) -> bool:
+    """A condition ends by itself; one that says anything else is over and waits for a person."""
+    return reason.kind == "condition" and reason.ends not in ("", "by itself")
 
 
 def _ends(reason: ReasonView) -> str:
     if reason.until_ns:
         return f"ends {_local(reason.until_ns).strftime('%a %H:%M')} New York"
+    if _over(reason):
+        return reason.ends if reason.ends.startswith("over") else "over; waits for a re-arm"
     if reason.ends.startswith("a person"):
         return f"ends when {reason.ends}"
-    return reason.ends if reason.ends.startswith("over") or not reason.ends else f"ends {reason.ends}"
+    return f"ends {reason.ends}" if reason.ends else ""
 
 
 def sentence(state: str, reasons: Iterable[ReasonView]) -> str:
@@ -72,7 +91,8 @@ def pursuit(goal: GoalView) -> str:
     if goal.goal not in GOALS:
         return ""
     doing = "working to " if goal.pending else "confirmed by the venue: "
-    return doing + GOALS[goal.goal] + (f" ({goal.detail})" if goal.detail else "")
+    detail = "" if goal.detail in SAID else goal.detail.removeprefix("pending: ")
+    return doing + GOALS[goal.goal] + (f" ({detail})" if detail else "")
 
 
 def time_of_day(utc_ns: int) -> str:

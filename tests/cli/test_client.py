@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from app.cli import client, main
+from app.cli import client, history, main, show
 from app.engine.commands import Commands
+from app.engine.snapshot import Snapshot
 from app.errors import Refused
 from app.store import InstanceLock
 from app.web import command_port
 from app.web.command_port import CommandPort
 from app.web.login import PASSWORD_FILE, PasswordFile
 from tests.cli.background import in_background
-from tests.web.pictures import FRESH, HALTED, FakeEngine
-from tests.web.test_command_port import FakeReader
+from tests.web.pictures import ACTIVE, CONTRACT, FRESH, HALTED, NOW, FakeEngine
+from tests.web.test_command_port import FILL, FakeReader
 
 READS = ("status", "orders", "positions", "trades")
 
@@ -31,16 +34,16 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def folder(tmp_path: Path, engine: FakeEngine) -> Iterator[Path]:
     """A data folder with a service that listens."""
-
-    @asynccontextmanager
-    async def listening() -> AsyncIterator[None]:
-        port = CommandPort(tmp_path, Commands(engine), FakeReader())
-        await port.start()
-        yield
-        await port.stop()
-
-    with in_background(listening):
+    with in_background(partial(_listening, tmp_path, engine)):
         yield tmp_path
+
+
+@asynccontextmanager
+async def _listening(folder: Path, engine: FakeEngine) -> AsyncIterator[None]:
+    port = CommandPort(folder, Commands(engine), FakeReader())
+    await port.start()
+    yield
+    await port.stop()
 
 
 def test_knows_the_socket_by_the_same_name() -> None:
@@ -75,10 +78,85 @@ def test_prints_orders_and_positions_as_tables(folder: Path, capsys: pytest.Capt
     assert "+1" in capsys.readouterr().out
 
 
+def test_prints_trades_in_prices_and_money(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["trades", "--data-dir", str(folder)])
+    assert capsys.readouterr().out.splitlines()[1].split()[2:] == [
+        *("overnight_range", CONTRACT, "sell", "2", "6012.50", "2.80", "-12.50")
+    ]
+    main(["trades", "--json", "--data-dir", str(folder)])
+    (trade,) = json.loads(capsys.readouterr().out)["trades"]
+    assert (trade["side"], trade["price"], trade["fees"], trade["gross"]) == (
+        "sell",
+        "6012.50",
+        "2.80",
+        "-12.50",
+    )
+    assert trade["role"] == "exit" and trade["voided"] is False and trade["ref"] == ""
+
+
+def test_prints_the_ticks_of_a_contract_it_does_not_know() -> None:
+    row = FILL | {"contract": "CON.F.US.NONE.Z26", "gross_micro": None}
+    assert history.trade(row)["price"] == "24050 ticks"
+    assert history.trade(row)["gross"] == ""
+
+
+ORDER_ROW = {
+    "tag": "PLM-1", "strategy": "overnight_range", "account_id": 1001, "contract": CONTRACT, "side": 1,
+    "size": 1, "type": "stop", "role": "entry", "limit_ticks": None, "stop_ticks": 24050,
+    "bracket_stop_ticks": -40, "bracket_target_ticks": 40, "oco": "", "parent_tag": "", "state": "working",
+    "venue_id": 9001, "filled": 0, "created_ns": NOW, "updated_ns": NOW, "reason": "", "cancel_requested": 0,
+    "ref": "",
+}  # fmt: skip
+
+
+def test_prints_the_orders_of_a_journal_like_those_of_a_service() -> None:
+    order = history.order(ORDER_ROW)
+    assert (order["side"], order["stop"], order["limit"]) == ("buy", "6012.50", "")
+    assert "6012.50" in show.lines("orders", {"orders": [order]})
+
+
+def test_prints_what_was_not_written_to_disk(
+    folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.view = replace(HALTED, journal="database or disk is full")
+    assert main(["flatten", "--data-dir", str(folder)]) == 0
+    assert "not written to disk: database or disk is full" in capsys.readouterr().out
+
+
+class Slow(FakeEngine):
+    """Armed only some looks after it was told to, as a disk makes it."""
+
+    looks = 0
+
+    def snapshot(self) -> Snapshot:
+        self.looks += bool(self.asked)
+        return ACTIVE if self.looks > 4 else HALTED
+
+
+def test_waits_until_a_rearm_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client, "REARM_POLL_SECONDS", 0.001)
+    with in_background(partial(_listening, tmp_path, Slow())):
+        assert main(["rearm", "--why", "back", "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "rearm: armed; ACTIVE\n"
+
+
+def test_says_so_when_a_rearm_is_still_under_way(
+    folder: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client, "REARM_POLL_SECONDS", 0.001)
+    engine.view = HALTED
+    assert main(["rearm", "--data-dir", str(folder)]) == 0
+    assert capsys.readouterr().out == "rearm: re-arming; see plimsoll status\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
         (["halt"], ("halt", "")),
+        (["halt", "--why", "lunch"], ("halt", "lunch")),
+        (["accept-difference", "--why", "my own click"], ("accept-difference", "my own click")),
         (["flatten", "lunch", "time"], ("flatten", "lunch time")),
         (["rearm"], ("rearm", "")),
         (["accept-difference", "my own click"], ("accept-difference", "my own click")),
@@ -160,6 +238,8 @@ def test_finds_the_folder_in_the_settings_and_the_environment(
     assert str(tmp_path / "data") in capsys.readouterr().err
     file.write_text("data_dir = [")
     assert main(["status", "--config", str(file)]) == 2
+    assert main(["status", "--config", str(tmp_path / "none.toml")]) == 2
+    assert f"setting --config; {tmp_path / 'none.toml'} cannot be read" in capsys.readouterr().err
 
 
 def test_sets_the_password_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

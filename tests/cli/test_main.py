@@ -79,7 +79,13 @@ def test_helps_with_every_command(command: str, capsys: pytest.CaptureFixture[st
     assert "exit codes" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argv", [[], ["nonsense"], ["status", "--nonsense"], ["accept-difference"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *([], ["nonsense"], ["status", "--nonsense"], ["accept-difference"]),
+        *(["halt", "lunch", "--why", "lunch"], ["demo", "--port", "70000"], ["demo", "--port", "http"]),
+    ],
+)
 def test_refuses_wrong_usage_with_exit_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         app.cli.main(argv)

@@ -15,12 +15,19 @@ import pytest
 from app.engine.commands import Commands
 from app.errors import Refused, SettingsError
 from app.web.command_port import CONNECTIONS_MAX, LINE_LIMIT, SOCKET_FILE, CommandPort
-from tests.web.pictures import FakeEngine
+from tests.web.pictures import CONTRACT, NOW, FakeEngine
+
+FILL: dict[str, Any] = {
+    "account_id": 1001, "id": 7, "order_id": 9001, "contract": CONTRACT, "side": -1, "size": 2,
+    "price_ticks": 24050, "fees_micro": 2_800_000, "utc_ns": NOW, "gross_micro": -12_500_000, "voided": 0,
+    "tag": "PLM-1", "strategy": "overnight_range", "trade_date": "2026-11-20", "order_type": "stop",
+    "role": "exit", "ref": None,
+}  # fmt: skip
 
 
 class FakeReader:
     async def trades(self, limit: int) -> list[dict[str, Any]]:
-        return [{"id": 7, "price_ticks": 24050}][:limit]
+        return [FILL][:limit]
 
     async def events(self, limit: int) -> list[dict[str, Any]]:
         return []

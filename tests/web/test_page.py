@@ -57,6 +57,44 @@ def test_says_every_reason_and_what_ends_it() -> None:
     assert "working to cancel every entry order (2 cancels pending, market closed)" in page
 
 
+def test_says_that_a_condition_is_over_instead_of_what_it_waited_for() -> None:
+    start = ReasonView(
+        "start", "condition", "*", "halted", "no_entries", NOW, 0, "trades not read yet", "by itself"
+    )
+    assert words.because(start) == "it has just started (trades not read yet); ends by itself"
+    assert (
+        words.because(replace(start, ends="a person re-arms"))
+        == "it has just started; over; waits for a re-arm"
+    )
+    over = "over; waits for a re-arm (board.resume is false)"
+    assert words.because(replace(start, ends=over)) == f"it has just started; {over}"
+
+
+@pytest.mark.parametrize(
+    ("goal", "text"),
+    [
+        (GoalView("flat", True, "pending: position X", 0), "working to close every position (position X)"),
+        (GoalView("flat", False, "confirmed", 0), "confirmed by the venue: close every position"),
+        (GoalView("none", False, "", 0), ""),
+    ],
+)
+def test_says_what_is_pursued_once(goal: GoalView, text: str) -> None:
+    assert words.pursuit(goal) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("X market hub: X market hub: closed", "X market hub: closed"),
+        ("read failed: market hub: market hub: no", "read failed: market hub: no"),
+        ("X market hub: closed", "X market hub: closed"),
+        ("", ""),
+    ],
+)
+def test_says_a_name_once(said: str, text: str) -> None:
+    assert words.once(said) == text
+
+
 def test_shows_an_unprotected_position_as_such() -> None:
     page = _page(replace(ACTIVE, positions=(replace(POSITION, stop=""),)))
     assert "no stop at the venue" in page
