@@ -45,6 +45,7 @@ from app.engine.consequences import Consequences
 from app.engine.day import TradingDay
 from app.engine.doubts import Doubts
 from app.engine.events import EventLog
+from app.engine.feed import FeedWatch
 from app.engine.hours import Hours
 from app.engine.latency import Stages
 from app.engine.lifecycle import Lifecycle
@@ -100,7 +101,6 @@ class Engine:
         self._ticking: Timer | None = None
         self._beating: Timer | None = None
         self._shown_mono_ns = 0
-        self._feed_from_mono_ns = 0
         self._stray: frozenset[str] = frozenset()  # seen by the last agreeing read
         self._build_state()
         self._build_orders()
@@ -117,6 +117,7 @@ class Engine:
             clock, journal, log, scope, settings.resume, self._trading_changed, self._goal_done
         )
         self.board = Board(clock, trading, settings.link_flatten_after_ns)
+        self.feed = FeedWatch(clock, book, trading, settings.feed_silence_ns)
         self.money = Money(clock, self.hours, journal, book, trading, self.limits, self.rules, log)
         self.reads = Reads(clock, self.hours, self.venue, book, settings.routine_read_ns)
         self.day = TradingDay(clock, self.calendar, book, trading, self.money, log, self.reads.now)
@@ -562,7 +563,7 @@ class Engine:
         self._ticking = self.clock.call_later(self.settings.tick_ns, self._tick)
         self.day.check()
         self.money.watch()
-        self._check_feed()
+        self.feed.check(self.link_up, self.contracts)
         if self.journal.failed:
             self.trading.restrict(Code.JOURNAL, Kind.PERSON, self.journal.failed)
         now = self.clock.utc_ns()
@@ -575,23 +576,6 @@ class Engine:
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = self.clock.call_at(utc_ns, self._tick)
-
-    def _check_feed(self) -> None:
-        """A feed that says nothing in session hours closes trading; the next quote opens it."""
-        now, limit = self.clock.mono_ns(), self.settings.feed_silence_ns
-        closed = self.trading.reasons.get(Code.SESSION_CLOSED) is not None
-        if closed or not self.link_up or not self._feed_from_mono_ns:
-            self._feed_from_mono_ns = now  # nobody quotes a closed market: silence counts from here
-        silent = [s for s, contract in self.contracts.items() if now - self._quoted_mono_ns(contract) > limit]
-        if silent:
-            words = f"no quote for {limit // 1_000_000_000} s: {', '.join(silent)}"
-            self.trading.hold(Code.STALE_FEED, words)
-        elif not closed and all(c in self.book.quotes for c in self.contracts.values()):
-            self.trading.release(Code.STALE_FEED)
-
-    def _quoted_mono_ns(self, contract: str) -> int:
-        quote = self.book.quotes.get(contract)
-        return max(self._feed_from_mono_ns, quote.recv_mono_ns if quote is not None else 0)
 
     def _beat(self) -> None:
         if not self.settings.heartbeat_ns:

@@ -1,0 +1,37 @@
+"""The feed as a condition of trading: silence in session hours closes it, the next quote opens it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.clock import NS, Clock
+from app.engine.book import Book
+from app.engine.trading import Trading
+from app.risk.state import Code
+
+
+class FeedWatch:
+    """Checked every second. Silence counts from the open, the link and the last quote, whichever was latest."""
+
+    def __init__(self, clock: Clock, book: Book, trading: Trading, silence_ns: int) -> None:
+        self._clock, self._book, self._trading, self._silence_ns = clock, book, trading, silence_ns
+        self._from_mono_ns = 0
+
+    def check(self, link_up: bool, contracts: Mapping[str, str]) -> None:
+        """`contracts` maps symbols to contracts that must be quoted."""
+        now = self._clock.mono_ns()
+        closed = self._trading.reasons.get(Code.SESSION_CLOSED) is not None
+        if closed or not link_up or not self._from_mono_ns:
+            self._from_mono_ns = now  # nobody quotes a closed market
+        silent = [
+            s for s, contract in contracts.items() if now - self._quoted_ns(contract) > self._silence_ns
+        ]
+        if silent:
+            words = f"no quote for {self._silence_ns // NS} s: {', '.join(silent)}"
+            self._trading.hold(Code.STALE_FEED, words)
+        elif not closed and all(contract in self._book.quotes for contract in contracts.values()):
+            self._trading.release(Code.STALE_FEED)
+
+    def _quoted_ns(self, contract: str) -> int:
+        quote = self._book.quotes.get(contract)
+        return max(self._from_mono_ns, quote.recv_mono_ns if quote is not None else 0)
