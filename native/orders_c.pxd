@@ -64,7 +64,7 @@ cdef class Writer:
     cdef bytes _ended(self)
     @cython.locals(size=Py_ssize_t)
     cdef int _put(self, bytes words) except -1
-    @cython.locals(places=Py_ssize_t, rest=uint64_t)
+    @cython.locals(places=Py_ssize_t, limit=uint64_t)
     cdef int _number(self, uint64_t value) except -1
     @cython.locals(end=Py_ssize_t, at=Py_ssize_t, rest=uint64_t)
     cdef int _digits(self, uint64_t value, Py_ssize_t places) except -1

@@ -210,7 +210,7 @@ class Writer:
 
     def _ended(self) -> bytes:
         self._out[self._at] = 125
-        return b"" + self._out[: self._at + 1]
+        return spans.cut(self._out, self._at + 1)
 
     def _put(self, words: bytes) -> None:
         size = len(words)
@@ -220,9 +220,9 @@ class Writer:
     def _number(self, value: int) -> None:
         """Write a number that is not negative."""
         places = 1
-        rest = value
-        while rest >= 10:
-            rest //= 10
+        limit = 10
+        while limit <= value:
+            limit *= 10
             places += 1
         self._digits(value, places)
 

@@ -26,3 +26,8 @@ def plain(target: bytearray, at: int, text: str, most: int) -> int:
         return -1
     target[at : at + len(text)] = text.encode()
     return len(text)
+
+
+def cut(source: bytearray, size: int) -> bytes:
+    """The first ``size`` bytes of ``source``, as an object of their own."""
+    return bytes(source[:size])

@@ -165,6 +165,19 @@ def test_two_accounts_are_never_mixed_up(written: Any) -> None:
             assert written.place(*place(one)) == requests.formatted_place(one)
 
 
+def test_each_character_is_judged_at_each_place_of_a_tag() -> None:
+    for code in range(256):
+        for place_of in range(18):
+            one = order(tag="a" * place_of + chr(code) + "~" * (17 - place_of))
+            assert (holds_place(one) is None) == (not 32 <= code <= 126 or chr(code) in '"\\')
+
+
+@given(st.text(st.sampled_from('a~ !#[]\x7f\x1f\x00"\\\x80'), max_size=40))
+def test_runs_of_odd_characters_are_never_passed(tag: str) -> None:
+    plain = tag.isascii() and tag.isprintable() and not set(tag) & {'"', "\\"}
+    assert (holds_place(order(tag=tag)) is not None) == plain
+
+
 def test_the_longest_body_fits_twice(written: Any) -> None:
     contract = "C" * 40
     assert written.know(contract, 500, 9)
