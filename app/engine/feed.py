@@ -11,7 +11,7 @@ from app.risk.state import Code
 
 
 class FeedWatch:
-    """Checked every second. Silence counts from the open, the link and the last quote, whichever was latest."""
+    """Checked every second. Silence counts from open, link or last quote, whichever was latest."""
 
     def __init__(self, clock: Clock, book: Book, trading: Trading, silence_ns: int) -> None:
         self._clock, self._book, self._trading, self._silence_ns = clock, book, trading, silence_ns
@@ -23,9 +23,8 @@ class FeedWatch:
         closed = self._trading.reasons.get(Code.SESSION_CLOSED) is not None
         if closed or not link_up or not self._from_mono_ns:
             self._from_mono_ns = now  # nobody quotes a closed market
-        silent = [
-            s for s, contract in contracts.items() if now - self._quoted_ns(contract) > self._silence_ns
-        ]
+        since = now - self._silence_ns
+        silent = [symbol for symbol, contract in contracts.items() if self._quoted_ns(contract) < since]
         if silent:
             words = f"no quote for {self._silence_ns // NS} s: {', '.join(silent)}"
             self._trading.hold(Code.STALE_FEED, words)

@@ -22,6 +22,7 @@ FAULTS = Faults(
     lose_reply=0.08, lose_request=0.05, lose_event=0.1, duplicate_event=0.15, late_event=0.15, read_fails=0.1
 )
 SEEDS = range(60)
+HOUR = 3600 * NS
 
 
 class Hostile(World):
@@ -89,13 +90,26 @@ def click(world: Hostile, rng: random.Random) -> None:
     world.exchange.manual(rng.choice([Side.BUY, Side.SELL]), 1)
 
 
+def silence(world: Hostile, rng: random.Random) -> None:
+    world.engine.on_panel(False, True)
+    world.clock.call_later(rng.randrange(1, 3) * NS, world.engine.on_panel, True, True)
+
+
+def fill_the_disk(world: Hostile, rng: random.Random) -> None:
+    world.journal.failing = "disk full"
+    world.run(2)
+    world.restart()  # space was made and the appliance started anew
+
+
 ACTS: list[tuple[Callable[[Hostile, random.Random], None], int]] = [
     (move, 40), (place, 15), (pair, 10), (rearm, 10), (drop_link, 4), (die, 5), (halt, 4), (click, 2),
+    (silence, 2),
+    (fill_the_disk, 1),
 ]  # fmt: skip
 
 
-def hostile(seed: int) -> Hostile:
-    world = Hostile(seed=seed)
+def hostile(seed: int, start_ns: int = World.start_ns) -> Hostile:
+    world = Hostile(seed=seed, start_ns=start_ns)
     world.start()
     world.faults = world.wire.faults = Faults(**vars(FAULTS))
     return world
@@ -124,6 +138,20 @@ def test_agrees_with_the_venue_after_every_storm(seed: int) -> None:
     world.agrees()
     assert not world.engine.book.in_flight()
     assert world.engine.book.synced
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_is_flat_over_the_break_and_agrees_after_a_storm_around_the_close(seed: int) -> None:
+    world, rng = hostile(seed, World.start_ns + 5 * HOUR), random.Random(seed)  # 15:00 Chicago
+    for _ in range(12):
+        act(world, rng)
+    calm(world)
+    world.clock.advance_to(max(world.clock.utc_ns(), World.start_ns + 5 * HOUR + 9 * 60 * NS))
+    world.run(10)
+    assert not world.exchange.positions()
+    world.clock.advance_to(World.start_ns + 7 * HOUR + 60 * NS)  # 17:01
+    world.run(70, step_ms=500)
+    world.agrees()
 
 
 @pytest.mark.parametrize("seed", range(15))

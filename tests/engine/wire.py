@@ -48,6 +48,7 @@ class Wire:
         self.delay = 2 * MS
         self.sent: list[tuple[int, str, str]] = []
         self.dead = False
+        self.durable: Callable[[Approved], bool] = lambda approved: True
         exchange.tell = self.event
 
     def encode_place(self, order: Order) -> bytes:
@@ -64,6 +65,8 @@ class Wire:
         if why:
             self._answer(Reply(request, approved.order.tag, Outcome.WITHDRAWN, 0, why))
             return
+        assert not (approved.exposing and self.sink.trading.state), "exposure left while trading was closed"
+        assert self.durable(approved) or not approved.exposing, "exposure left before it was durable"
         self.sent.append((self.clock.mono_ns(), str(request), approved.order.tag))
         order, body = copy(approved.order), approved.body
         self.sink.on_sent(approved)

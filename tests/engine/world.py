@@ -17,7 +17,7 @@ from app.domain.calendar import TradingCalendar
 from app.domain.market import Quote
 from app.domain.orders import Order
 from app.engine.engine import Engine, Parts
-from app.engine.ports import Strategy
+from app.engine.ports import Approved, Strategy
 from app.engine.records import (
     ArmedChanged,
     EndOfDay,
@@ -193,7 +193,13 @@ class World:
             )
         )
         self.wire.sink = engine
+        self.wire.durable = self._durable
         return engine
+
+    def _durable(self, approved: Approved) -> bool:
+        """The journal holds the intent of an approval."""
+        tags = (r.order.tag for r in reversed(self.journal.committed) if isinstance(r, OrderChanged))
+        return approved.order.tag in tags
 
     def begin(self) -> None:
         self.engine.on_panel(True, True)
@@ -248,6 +254,12 @@ class World:
         booked = [b.fill.id for b in engine.book.ledger.fills()]
         assert len(booked) == len(set(booked)), "a fill was booked twice"
         assert set(booked) <= known, "a fill was invented"
+        if not engine.trading.state:
+            assert engine.trading.armed and engine.board.closed, "open without latch or switch"
+            assert not engine.trading.reasons.all(), "open against a reason"
+        ledger = engine.book.ledger
+        days = sum(day.net_micro for day in ledger.days())
+        assert days == sum(ledger.net_micro(day) for day in ledger.dates()), "the parts are not the whole"
 
     def agrees(self) -> None:
         """At rest the book says what the venue says."""
