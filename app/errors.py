@@ -20,6 +20,7 @@ from __future__ import annotations
 PEER_TEXT_LIMIT = (
     200  # characters of a peer's text kept in a message: enough to recognise, too few to flood a log
 )
+OWN_TEXT_LIMIT = 2_000  # of our own words in a SettingsError: they may list every key or ticker there is
 
 
 def clean(text: object, limit: int = PEER_TEXT_LIMIT) -> str:
@@ -97,8 +98,9 @@ class SettingsError(Refused):
     exit_code = 2
 
     def __init__(self, key: str, problem: object) -> None:
-        super().__init__(f"setting {key}", "", "", clean(problem))
-        self.key, self.problem = key, clean(problem)
+        words = clean(problem, OWN_TEXT_LIMIT)
+        super().__init__(f"setting {key}", "", "", words)
+        self.key, self.problem = key, words
 
 
 class LoginRefused(Refused):

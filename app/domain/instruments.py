@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from difflib import get_close_matches
 from typing import NoReturn
 
 from app.domain.holidays import GROUPS
@@ -20,6 +21,7 @@ from native import fixed
 FEES_AS_OF = date(2026, 10, 1)  # the newest schedule the fees below were read from
 
 QUARTERLY = "HMUZ"
+NEAR = 3  # tickers suggested for one that is not known
 MONTHLY = "FGHJKMNQUVXZ"  # the exchange's letters of January to December
 
 
@@ -191,6 +193,12 @@ def _unknown(value: str) -> NoReturn:
 def by_symbol(symbol: str) -> Instrument:
     """The instrument with an exchange ticker ("ES"). Raises Refused."""
     return _BY_SYMBOL.get(symbol) or _unknown(symbol)
+
+
+def symbols_like(text: str) -> str:
+    """For a message about an unknown ticker: the nearest ones, or all when none is near."""
+    near = get_close_matches(text.upper(), _BY_SYMBOL, n=NEAR, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(_BY_SYMBOL))}"
 
 
 def by_product(product: str) -> Instrument:

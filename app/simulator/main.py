@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from aiohttp import web
 
 from app.clock import MAX_RATE, MS, NS, Clock, SystemClock
 from app.domain.calendar import NEW_YORK, TradingCalendar
-from app.domain.instruments import TABLE
-from app.errors import Later, PlimsollError, SettingsError
+from app.domain.instruments import by_symbol, symbols_like
+from app.errors import Later, PlimsollError, Refused, SettingsError, clean
 from app.simulator.accounts import KINDS, kind
 from app.simulator.exchange import Exchange, Rules
 from app.simulator.faults import Faults, NoFaults
@@ -45,13 +46,15 @@ DEMO_DATE = date(2026, 11, 18)
 DEMO_START = time(9, 28)
 
 HOST = "127.0.0.1"  # loopback only: whoever reaches the port may move time
-DEFAULT_PORT = 8765
+DEFAULT_PORT = 8090  # as the settings' default URLs; a test holds them equal
 DEMO_USER, DEMO_KEY = "demo", "demo-key"
+LOGIN_LIMIT = 100  # characters of user name and key, as the settings allow
 QUOTES_PER_SECOND = (1, 100)  # bounds of the option: below is not a market, above nobody reads
 LATENCY_MS_LIMIT = 60_000  # longer than any client waits
 ACCOUNTS_LIMIT = 20
 WARM_SYMBOLS = ("ES", "MES", "NQ", "MNQ")  # what most clients ask for first
 WARM_BACK_NS = 24 * 3_600 * NS  # the session before is needed too, for its close
+NOT_ALLOWED = "account rules"  # what an account that may not trade is said to have violated
 SHUTDOWN_S = 1.0  # for open requests when the simulator ends
 
 
@@ -68,6 +71,7 @@ class SimulatorOptions:
     data: Path | None = None
     symbol: str = ""
     accounts: tuple[str, ...] = ("50k",)
+    cannot_trade: bool = False
     quotes_per_second: int = 10
     fill: Fill = Fill.THROUGH
     slippage_ticks: int = 0
@@ -76,6 +80,26 @@ class SimulatorOptions:
     expired: Status = Status.EXPIRED
     user: str = DEMO_USER
     key: str = DEMO_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a client needs: where to log in, as whom, and the accounts it will find there (id, name)."""
+
+    url: str
+    user: str
+    key: str
+    accounts: tuple[tuple[int, str], ...]
+
+    def as_json(self) -> str:
+        """One line. A made-up key of a made-up venue is no secret."""
+        accounts = [{"id": identity, "name": name} for identity, name in self.accounts]
+        login = {"url": self.url, "user": self.user, "key": self.key}
+        return json.dumps({"ready": True, **login, "accounts": accounts})
+
+    def as_text(self) -> str:
+        accounts = [f"account {identity}  {name}" for identity, name in self.accounts]
+        return "\n".join((f"simulator ready at {self.url}", f"user {self.user}  key {self.key}", *accounts))
 
 
 class Simulator:
@@ -92,7 +116,11 @@ class Simulator:
         feed = feed or feed_of(options, calendar)
         rules = Rules(expired=options.expired, orphan_legs=options.orphan_legs)
         self.exchange = Exchange(calendar, Matching(options.fill, options.slippage_ticks), rules)
-        accounts = [self.exchange.open_account(kind(name), options.auto_oco).id for name in options.accounts]
+        for name in options.accounts:
+            account = self.exchange.open_account(kind(name), options.auto_oco)
+            if options.cannot_trade:
+                account.locked, account.locked_for_good = NOT_ALLOWED, True
+        accounts = list(self.exchange.accounts)
         self.time = SimTime(clock, start_ns(options, feed, calendar), options.rate)
         self.world = World(self.exchange, feed, self.time)
         self.pump = Pump(self.world, clock)
@@ -165,14 +193,16 @@ def start_ns(options: SimulatorOptions, feed: Feed, calendar: TradingCalendar) -
 
 async def serve(
     options: SimulatorOptions,
-    ready: Callable[[str], None],
+    ready: Callable[[Ready], None],
     clock: Clock | None = None,
     faults: Faults | None = None,
 ) -> None:
-    """Run until cancelled; `ready` is called with the base URL once the port listens."""
+    """Run until cancelled; `ready` is called once the port listens."""
     simulator = Simulator(options, clock, faults)
     warm_up(simulator.world.feed, simulator.world.now_ns)
-    ready(await simulator.start(options.port))
+    url = await simulator.start(options.port)
+    accounts = tuple((account.id, account.name) for account in simulator.exchange.accounts.values())
+    ready(Ready(url, options.user, options.key, accounts))
     try:
         await asyncio.Event().wait()
     finally:
@@ -194,7 +224,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="first simulated time, New York, HH:MM (default 09:28)",
     )
-    add("--rate", type=int, default=1, help="simulated seconds per real second (default 1)")
+    add(
+        "--rate",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"simulated seconds per real second: a whole number, 1 to {MAX_RATE} (default 1)",
+    )
     add("--latency", type=int, default=0, metavar="MS", help="delay of every REST reply in ms (default 0)")
     add(
         "--data",
@@ -210,6 +246,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=sorted(KINDS),
         help="kind of an account; may be repeated (default 50k)",
     )
+    add("--cannot-trade", action="store_true", help="the accounts may not trade (canTrade false)")
+    add("--user", default=DEMO_USER, help="name to log in with (default %(default)s)")
+    add("--key", default=DEMO_KEY, help="API key to log in with (default %(default)s)")
     add("--quotes-per-second", type=int, default=10, help="quotes per second and contract (default 10)")
     add(
         "--fill",
@@ -240,21 +279,35 @@ def options_from(args: argparse.Namespace) -> SimulatorOptions:
     accounts = tuple(args.account or ("50k",))
     _within("number of accounts", len(accounts), 1, ACCOUNTS_LIMIT)
     _within("rate", args.rate, 1, MAX_RATE)
-    known = {instrument.symbol for instrument in TABLE}
-    if args.symbol and args.symbol.upper() not in known:
-        raise SettingsError("symbol", f"{args.symbol} is unknown; known are {', '.join(sorted(known))}")
+    _login("user", args.user)
+    _login("key", args.key)
+    _known(args.symbol)
     return SimulatorOptions(
         port=args.port, seed=args.seed, day=args.date, start=args.start, rate=args.rate,
         latency_ms=args.latency, data=args.data, symbol=args.symbol, accounts=accounts,
         quotes_per_second=args.quotes_per_second,
         fill=Fill(args.fill), slippage_ticks=args.slippage, auto_oco=not args.position_brackets,
-        orphan_legs=not args.cancel_legs,
+        orphan_legs=not args.cancel_legs, cannot_trade=args.cannot_trade, user=args.user, key=args.key,
     )  # fmt: skip
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise SettingsError(name, f"{value} is outside {low} to {high}")
+
+
+def _login(name: str, text: str) -> None:
+    if not (text.isprintable() and text == text.strip() and 1 <= len(text) <= LOGIN_LIMIT):
+        raise SettingsError(name, f"must be 1 to {LOGIN_LIMIT} printable characters")
+
+
+def _known(symbol: str) -> None:
+    """Nothing, or a known ticker. Raises SettingsError."""
+    try:
+        if symbol:
+            by_symbol(symbol.upper())
+    except Refused:
+        raise SettingsError("symbol", f"{clean(symbol)} is unknown; {symbols_like(symbol)}") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -267,9 +320,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(options: SimulatorOptions, as_json: bool) -> int:
-    def announce(url: str) -> None:
-        line = f'{{"ready": true, "url": "{url}"}}' if as_json else f"simulator ready at {url}"
-        sys.stdout.write(line + "\n")
+    def announce(ready: Ready) -> None:
+        sys.stdout.write((ready.as_json() if as_json else ready.as_text()) + "\n")
         sys.stdout.flush()
 
     serving = asyncio.ensure_future(serve(options, announce))

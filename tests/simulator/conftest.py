@@ -92,8 +92,8 @@ class Bench:
         assert answer["success"] == (answer["errorCode"] == 0)
         return answer
 
-    async def log_in(self) -> None:
-        self.token = (await self.post("/api/Auth/loginKey", userName="demo", apiKey="demo-key"))["token"]
+    async def log_in(self, user: str = "demo", key: str = "demo-key") -> None:
+        self.token = (await self.post("/api/Auth/loginKey", userName=user, apiKey=key))["token"]
 
     async def place(self, **order: Any) -> dict[str, Any]:
         return await self.post("/api/Order/place", **market_order(**order))
@@ -161,7 +161,7 @@ async def bench_at() -> AsyncIterator[Make]:
         url = await simulator.start(0)
         bench = Bench(simulator, clock, url, aiohttp.ClientSession(url))
         running.append(bench)
-        await bench.log_in()
+        await bench.log_in(chosen.user, chosen.key)
         return bench
 
     yield make

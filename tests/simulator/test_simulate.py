@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import socket
 from datetime import date
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from app.clock import NS, VirtualClock
+from app.config import Settings
 from app.errors import Later, Refused, SettingsError
 from app.simulator.limits import Budget, RateLimits
-from app.simulator.main import Simulator, SimulatorOptions, add_arguments, options_from, run, serve
+from app.simulator.main import Ready, Simulator, SimulatorOptions, add_arguments, options_from, run, serve
 from app.simulator.simtime import SimTime
 from app.simulator.stamps import iso, parse
 from app.simulator.tokens import Tokens
@@ -39,6 +41,10 @@ def test_defaults_are_the_demonstration() -> None:
         ("--latency", "-1"),
         ("--slippage", "101"),
         ("--symbol", "XX"),
+        ("--rate", "0"),
+        ("--user", ""),
+        ("--key", "two\nlines"),
+        ("--key", "k" * 101),
     ],
 )
 def test_refuses_options_out_of_bounds(words: tuple[str, ...]) -> None:
@@ -67,11 +73,11 @@ def test_a_bad_setting_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 async def test_serves_until_cancelled_and_frees_its_port() -> None:
-    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
     clock = VirtualClock(new_york(DEMO_DATE, "10:00"))
     running = asyncio.ensure_future(serve(SimulatorOptions(port=0), ready.set_result, clock))
     async with asyncio.timeout(PATIENCE_S):
-        url = await ready
+        url = (await ready).url
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     again = Simulator(SimulatorOptions(), clock, feed=MARKET)
@@ -80,6 +86,44 @@ async def test_serves_until_cancelled_and_frees_its_port() -> None:
     await again.stop()
     with pytest.raises(Later), socket.create_server(("127.0.0.1", 0)) as taken:
         await Simulator(SimulatorOptions(), clock, feed=MARKET).start(taken.getsockname()[1])
+
+
+def test_says_on_readiness_how_to_log_in() -> None:
+    ready = Ready("http://127.0.0.1:1", "owner", "secret", ((1001, "SIM-50K-1001"), (1002, "PRAC-SIM-1002")))
+    assert json.loads(ready.as_json()) == {
+        "ready": True,
+        "url": "http://127.0.0.1:1",
+        "user": "owner",
+        "key": "secret",
+        "accounts": [{"id": 1001, "name": "SIM-50K-1001"}, {"id": 1002, "name": "PRAC-SIM-1002"}],
+    }
+    assert "\n" not in ready.as_json()
+    for words in ("http://127.0.0.1:1", "owner", "secret", "1001  SIM-50K-1001", "1002  PRAC-SIM-1002"):
+        assert words in ready.as_text()
+
+
+def test_listens_where_the_settings_look_for_it() -> None:
+    assert Settings().topstepx.rest_url == f"http://127.0.0.1:{SimulatorOptions().port}"
+
+
+def test_an_unknown_ticker_gets_suggestions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(parsed("--symbol", "MNS")) == 2
+    said = capsys.readouterr().err
+    assert "did you mean" in said and "MES" in said
+
+
+async def test_logs_in_whom_it_was_told_to(bench_at: Make) -> None:
+    bench = await bench_at(accounts=("50k",), user="owner", key="secret")
+    for user, key, code in (("demo", "secret", 1), ("owner", "demo-key", 3), ("owner", "secret", 0)):
+        answer = await bench.post("/api/Auth/loginKey", userName=user, apiKey=key)
+        assert answer["errorCode"] == code
+
+
+async def test_an_account_that_may_not_trade_says_so_and_refuses(bench_at: Make) -> None:
+    bench = await bench_at(cannot_trade=True)
+    (account,) = (await bench.post("/api/Account/search", onlyActiveAccounts=True))["accounts"]
+    assert account["canTrade"] is False
+    assert "account rules" in (await bench.place())["errorMessage"]
 
 
 async def story(bench_at: Make) -> list[Any]:
