@@ -15,6 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from app.domain.calendar import COVERAGE_END_NS, COVERAGE_START_NS
+from app.domain.holidays import FIRST_DATE, LAST_DATE
 from app.domain.instruments import Instrument, price_to_ticks
 from app.domain.market import MINUTE_NS, Bar
 from app.errors import Refused, Theirs
@@ -58,7 +60,7 @@ class _Reader:
         self._ticks: dict[str, int] = {}
 
     def bars(self, file: BinaryIO) -> Iterator[Bar]:
-        if self._line(file).strip() != HEADER:
+        if self._line(file, "utf-8-sig").strip() != HEADER:  # spreadsheets write a mark before it
             raise Theirs(f"{self._name}:1", f"the header must be {HEADER}")
         last_ns = -1
         for number in range(2, BARS_LIMIT + 2):
@@ -76,10 +78,10 @@ class _Reader:
         raise Theirs(self._name, f"more than {BARS_LIMIT} bars")
 
     @staticmethod
-    def _line(file: BinaryIO) -> str:
+    def _line(file: BinaryIO, encoding: str = "ascii") -> str:
         """The next line; one that is too long or not ASCII comes back as text that no check accepts."""
         raw = file.readline(LINE_LIMIT)
-        return raw.decode("ascii", "replace")
+        return raw.decode(encoding, "replace")
 
     def _bar(self, line: str) -> Bar:
         fields = line.rstrip("\r\n").split(",")
@@ -103,7 +105,10 @@ class _Reader:
         if midnight is None:
             day = date.fromisoformat(text[:10])
             midnight = self._midnights[text[:10]] = (day.toordinal() - _EPOCH_DAY) * _DAY_NS
-        return midnight + int(hour) * _HOUR_NS + int(minute) * MINUTE_NS
+        start_ns = midnight + int(hour) * _HOUR_NS + int(minute) * MINUTE_NS
+        if not COVERAGE_START_NS <= start_ns < COVERAGE_END_NS:
+            raise ValueError(f"{text} is outside the trading calendar, {FIRST_DATE} to {LAST_DATE}")
+        return start_ns
 
     def _price(self, text: str) -> int:
         ticks = self._ticks.get(text)

@@ -29,12 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; 0. Raises Theirs for the file, SettingsError for arguments, Refused for the
-    symbol.
+    """Print the report; 0. With --json, alarms go to stderr, a line each: the JSON's shape is fixed.
+
+    Raises Theirs for the file, SettingsError for arguments.
     """
     from app.backtest.replay import replay  # the engine is loaded for a replay, not for its --help
 
     report = replay(args.file, args.symbol, args.strategy, assignments(args.set))
+    if args.json:
+        sys.stderr.write("".join(f"{line}\n" for line in report.alarms()))
     sys.stdout.write((report.as_json() if args.json else report.as_table()) + "\n")
     return 0
 

@@ -36,15 +36,15 @@ from app.backtest.venue import BarVenue
 from app.clock import NS
 from app.domain.calendar import TradingCalendar
 from app.domain.contracts import front_month
-from app.domain.instruments import Instrument, by_symbol
+from app.domain.instruments import Instrument, by_symbol, symbols_like
 from app.domain.market import MINUTE_NS, Bar
 from app.domain.units import MICRO
 from app.engine import stillness
 from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
-from app.engine.records import Latch, Recovered
+from app.engine.records import Happened, Latch, Recovered
 from app.engine.settings import EngineSettings
-from app.errors import SettingsError, Theirs
+from app.errors import Refused, SettingsError, Theirs, clean
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules
 from app.simulator.bars import SLIPPAGE_LIMIT, SLIPPAGE_TICKS, STOP_SLIPPAGE_TICKS, Slippage
@@ -99,10 +99,9 @@ def replay(
     """Run `strategy` on `symbol` over the bars of `path`. `values` are settings of the strategy or of
     `ReplaySettings`. Without `skipping` every bar goes through everything: slower, with the same report.
 
-    Raises Theirs (file and line) for the file, Refused for the symbol, SettingsError for strategy, key or
-    value.
+    Raises Theirs (file and line) for the file, SettingsError for symbol, strategy, key or value.
     """
-    instrument = by_symbol(symbol)
+    instrument = _instrument(symbol)
     own = {f: values[f] for f in ReplaySettings.__dataclass_fields__ if f in values}
     rest = {key: value for key, value in values.items() if key not in own}
     _require_known(strategy, rest)
@@ -114,6 +113,13 @@ def replay(
     if first is None:
         raise Theirs(str(path), "no bars in it")
     return Run(instrument, settings, desk, calendar, first, skipping).over(chain((first,), bars))
+
+
+def _instrument(symbol: str) -> Instrument:
+    try:
+        return by_symbol(symbol)
+    except Refused:
+        raise SettingsError("symbol", f"{clean(symbol)} is unknown; {symbols_like(symbol)}") from None
 
 
 def _require_known(strategy: str, values: Mapping[str, object]) -> None:
@@ -152,13 +158,14 @@ class Run:
         self._engine = Engine(self._parts(settings, start))
         self._venue.connect(self._engine)
         self._days: list[DayFacts] = []
+        self._told = 0  # events that an earlier day has shown
         self._points: list[int] = []
         self._marked = 0  # fills that the last point knew
 
     def over(self, bars: Iterable[Bar]) -> Report:
         engine = self._engine
-        engine.begin({self._instrument.symbol: self.contract})
         engine.on_panel(fresh=True, closed=True)
+        engine.begin({self._instrument.symbol: self.contract})
         engine.on_link(True, "replay")
         self._clock.settle()
         count = 0
@@ -182,6 +189,7 @@ class Run:
     def _day(self, day: Minutes) -> None:
         """One trading day; what the strategy says of it is kept before the next one begins."""
         at, bars = 0, day.bars
+        stopped = self._stopped(bars[0].start_ns)
         while at < len(bars):
             if self._skipping and (end := self._quiet_until(day, at)) > at:
                 self._skip(bars[at:end])
@@ -190,7 +198,15 @@ class Run:
             self._happen(bars[at])
             at += 1
         trade_date = self._calendar.trade_date(bars[0].start_ns)
-        self._days.append(DayFacts(trade_date, dict(self._strategy.facts())))
+        events = self._journal.events[self._told :]
+        self._told += len(events)
+        alarms = [event for event in events if event.level != "info"]
+        self._days.append(DayFacts(trade_date, dict(self._strategy.facts()), (*stopped, *alarms)))
+
+    def _stopped(self, utc_ns: int) -> list[Happened]:
+        """What an earlier day left that only a person ends: in a replay nobody does."""
+        reasons = self._engine.trading.person_reasons()
+        return [Happened("alarm", r.code, f"no entries: {r.detail}", utc_ns) for r in reasons]
 
     def _quiet_until(self, day: Minutes, at: int) -> int:
         """The index after the bars from `at` on that provably change nothing but the last price.

@@ -30,10 +30,11 @@ _SHOWN = ("high", "low", "atr", "buy_stop", "sell_stop")  # of a strategy's fact
 
 @dataclass(frozen=True, slots=True)
 class DayFacts:
-    """What the strategy said of a trade date when it was over."""
+    """What the strategy said of a trade date when it was over, and the engine's warnings and alarms on it."""
 
     trade_date: date
     facts: Mapping[str, str]
+    alarms: Sequence[Happened] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Report:
         return json.dumps(self.as_dict(), indent=2, ensure_ascii=True)
 
     def as_table(self) -> str:
-        """A line a day, then the totals."""
+        """A line a day with what stopped trading on it below, then the totals."""
         head = ("date", "high", "low", "atr", "buy stop", "sell stop", "trades", "gross", "fees", "net", "")
         rows: list[Sequence[str]] = [head]
         for day, kept in zip(self._days(), self.days, strict=True):
@@ -81,9 +82,17 @@ class Report:
         amounts = [_shown(whole[key]) for key in ("gross", "fees", "net")]
         rows.append(("total", "", "", "", "", "", str(len(self.trades)), *amounts, ""))
         lines = _aligned(rows)
+        for place in range(len(self.days), 0, -1):  # from the end: a line inserted moves none before it
+            kept = self.days[place - 1]
+            new = [alarm for alarm in kept.alarms if alarm.text != kept.facts.get("why")]
+            lines[place + 1 : place + 1] = [f"    {words}" for words in _worded(new)]
         drawdown = _shown(whole["max_drawdown"])
         lines.append(f"{self.bars} bars, {len(self.fills)} fills, largest drawdown {drawdown} USD")
         return "\n".join(lines)
+
+    def alarms(self) -> list[str]:
+        """A line for each warning and alarm, for who reads the JSON."""
+        return [words for day in self.days for words in _worded(day.alarms)]
 
     # -- rows ----------------------------------------------------------------------------------------------
 
@@ -155,6 +164,11 @@ class Report:
 
     def _price(self, ticks: Fraction | int | None) -> str | None:
         return price_text(self.instrument, ticks) or None
+
+
+def _worded(alarms: Sequence[Happened]) -> list[str]:
+    """Each once: both sides of a pair are refused with the same words."""
+    return list(dict.fromkeys(f"{stamp(alarm.utc_ns)} {alarm.level}: {alarm.text}" for alarm in alarms))
 
 
 def stamp(utc_ns: int) -> str:

@@ -49,9 +49,11 @@ def test_prints_a_table_for_people(bars: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--symbol", "XX"], 3, "instrument.unknown: XX"),
+        (["--symbol", "XX"], 2, "setting symbol; XX is unknown; known are 6A,"),
+        (["--symbol", "MNS"], 2, "did you mean"),
         (["--strategy", "foo"], 2, "known are overnight_range, sma_cross"),
         (["--set", "nope=1"], 2, "setting nope; unknown; known are contracts"),
+        (["--set", "nope=1"], 2, "stop_slippage_ticks"),
         (["--set", "symbol=NQ"], 2, "setting symbol; unknown"),
         (["--set", "contracts"], 2, "write --set key=value"),
         (["--set", "=1"], 2, "write --set key=value"),
@@ -82,7 +84,8 @@ def test_bad_arguments_end_with_one_line(
         ("", ":1: the header must be"),
         (f"{HEADER}\n", "no bars in it"),
         (f"{HEADER}\n{START}\nbroken\n", ":3: 1 fields instead of 6"),
-        (f"{HEADER}\n2009-01-05T12:00:00Z,1,1,1,1,1\n", "calendar.coverage"),
+        (f"{HEADER}\n2009-01-05T12:00:00Z,1,1,1,1,1\n", ":2: 2009-01-05T12:00:00Z is outside"),
+        (f"{HEADER}\n{START}\n9999-10-07T12:00:00Z,1,1,1,1,1\n", ":3: 9999-10-07T12:00:00Z is outside"),
     ],
 )
 def test_bad_files_end_with_one_line(
@@ -91,7 +94,37 @@ def test_bad_files_end_with_one_line(
     path = tmp_path / "bars.csv"
     if content is not None:
         path.write_text(content)
-    assert main(["replay", str(path), "--symbol", "ES", "--strategy", "overnight_range"]) != 0
+    assert main(["replay", str(path), "--symbol", "ES", "--strategy", "overnight_range"]) == 1
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_accepts_the_mark_that_spreadsheets_write(bars: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bars.write_bytes(b"\xef\xbb\xbf" + bars.read_bytes())
+    assert main(["replay", str(bars), "--symbol", "ES", "--strategy", "sma_cross"]) == 0
+    assert capsys.readouterr().out.endswith("2 bars, 0 fills, largest drawdown 0.00 USD\n")
+
+
+WEEK = "esz13_1m_2013-10-06_2013-10-11.csv.gz"
+
+
+def test_says_below_a_day_what_stopped_trading(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["replay", str(shared_data / WEEK), "--symbol", "ES", "--strategy", "overnight_range"]
+    for setting in ("daily_loss_limit=300", "contracts=2", "slippage_ticks=20", "stop_slippage_ticks=40"):
+        given += ["--set", setting]
+    assert main(given) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("2013-10-08"))
+    assert "alarm: HALTED watch.daily_loss" in lines[at + 1]
+    assert "alarm: HALTED watch.maximum_loss" in lines[at + 2]
+    at = next(number for number, line in enumerate(lines) if line.startswith("2013-10-09"))
+    assert "alarm: no entries: watch.maximum_loss: 47,713.66 against limit 48,000.00 USD" in lines[at + 1]
+    assert main([*given, "--json"]) == 0
+    told = capsys.readouterr()
+    assert [line.split(" ", 1)[1] for line in told.err.splitlines()] == [
+        line.strip().split(" ", 1)[1] for line in lines if " alarm: " in line
+    ]
+    assert list(json.loads(told.out)["days"][0]) == [
+        "date", "high", "low", "atr", "buy_stop", "sell_stop", "gross", "fees", "net", "trades"
+    ]  # fmt: skip
