@@ -63,6 +63,7 @@ cdef class Reader:
     cdef int _date
     cdef int64_t _days
     cdef readonly int kind
+    cdef readonly bint more
     cdef readonly Py_ssize_t rows
     cdef int64_t[1536] _values
     cdef int64_t[64] _given

@@ -94,7 +94,8 @@ class Contracts:
 class Reader:
     """Frames in, records out: ``feed`` goes to the first, ``next`` to each other, until it says NONE.
 
-    What ``next`` found stays until the next call. ``rows`` counts the rows of a scanned record.
+    What was found stays until the next call. ``rows`` counts the rows of a scanned record, ``more`` says if
+    another record follows: asking costs less than ``next``.
     """
 
     def __init__(self, contracts: Contracts, limit: int) -> None:
@@ -114,6 +115,7 @@ class Reader:
         self._date = 0
         self._days = 0
         self.kind = 0
+        self.more = False
         self.rows = 0
         self._values = [0] * 1_536
         self._given = [0] * 64
@@ -164,6 +166,7 @@ class Reader:
         kind = self._scan()
         if kind == _OTHER:
             self._stop = self._data.index(b"\x1e", self._start) + 1
+        self.more = self._stop != self._size
         self.kind = kind
         return kind
 
@@ -252,7 +255,7 @@ class Reader:
                     return -1
                 first = at = 0
                 continue
-            if size <= left and p[pos + 1] == table[at + 4] and spans.same(p, pos, table, at + 3, size):
+            if size <= left and spans.same(p, pos, table, at + 3, size):
                 return at
             at += size + 3
 

@@ -4,10 +4,19 @@ cimport cython
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
+# Names are 8 to 16 bytes: their first and last eight cover them. Longer and shorter ones go to the library.
+@cython.overflowcheck(False)
 cdef inline bint same(
     const unsigned char* left, Py_ssize_t at, const unsigned char* right, Py_ssize_t start, Py_ssize_t size
 ) noexcept nogil:
-    return memcmp(left + at, right + start, <size_t>size) == 0
+    cdef uint64_t head, tail, other_head, other_tail
+    if size < 8 or size > 16:
+        return memcmp(left + at, right + start, <size_t>size) == 0
+    memcpy(&head, left + at, 8)
+    memcpy(&tail, left + at + size - 8, 8)
+    memcpy(&other_head, right + start, 8)
+    memcpy(&other_tail, right + start + size - 8, 8)
+    return head == other_head and tail == other_tail
 
 cdef inline void copy(unsigned char* target, Py_ssize_t at, const unsigned char* source, Py_ssize_t size) noexcept nogil:
     memcpy(target + at, source, <size_t>size)

@@ -72,7 +72,7 @@ def _scanner(module: ModuleType, frames: list[bytes]) -> Inside:
             while kind:
                 if kind != quote:
                     raise RuntimeError("a quote was left to the decoder")
-                kind = following()
+                kind = following() if reader.more else 0
 
     def text(_: object) -> str:
         slots = [module.slot(quote, name) for name in MEMBERS]

@@ -360,7 +360,9 @@ def test_records_survive_any_cutting_of_the_stream(records: list[bytes], data: s
             while kind:
                 seen.append(found.record())
                 kinds.append(kind)
+                more = found.more
                 kind = found.next()
+                assert more == (kind != frames.NONE)
         assert seen == records
         assert [kind == frames.OTHER for kind in kinds] == [one not in RECORDS for one in records]
 
