@@ -21,13 +21,25 @@ __all__ = [
     "indicators",
     "market",
     "matching",
+    "minutes",
     "orders",
     "require_compiled",
     "sequences",
     "wire",
 ]
 
-MODULES = ("fixed", "frames", "gate", "indicators", "market", "matching", "orders", "sequences", "wire")
+MODULES = (
+    "fixed",
+    "frames",
+    "gate",
+    "indicators",
+    "market",
+    "matching",
+    "minutes",
+    "orders",
+    "sequences",
+    "wire",
+)
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("sequences",)
 VARIABLE = "PLIMSOLL_NATIVE"
@@ -66,6 +78,7 @@ if TYPE_CHECKING:
     from native import indicators_py as indicators
     from native import market_py as market
     from native import matching_py as matching
+    from native import minutes_py as minutes
     from native import orders_py as orders
     from native import sequences_py as sequences
     from native import wire_py as wire
@@ -76,6 +89,7 @@ else:
     indicators = _pick("indicators", _CHOICE)
     market = _pick("market", _CHOICE)
     matching = _pick("matching", _CHOICE)
+    minutes = _pick("minutes", _CHOICE)
     orders = _pick("orders", _CHOICE)
     sequences = _pick("sequences", _CHOICE)
     wire = _pick("wire", _CHOICE)

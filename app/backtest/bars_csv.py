@@ -20,10 +20,12 @@ from app.domain.holidays import FIRST_DATE, LAST_DATE
 from app.domain.instruments import Instrument, price_to_ticks
 from app.domain.market import MINUTE_NS, Bar
 from app.errors import Refused, Theirs
+from native import minutes
 
 HEADER = "start_utc,open,high,low,close,volume"
 LINE_LIMIT = 200  # characters; the longest honest line has about 90
 BARS_LIMIT = 10_000_000  # lines: 28 years of minutes; more is not a recording but an attack on the disk
+CHUNK_BYTES = 65_536  # read at a time: about a day
 PRICES_KEPT = 100_000  # distinct price texts remembered; a market visits a few thousand
 VOLUME_DIGITS = 12
 
@@ -37,9 +39,16 @@ def read_bars(path: Path, instrument: Instrument) -> Iterator[Bar]:
     """The bars of `path`, oldest first. Raises Theirs (`file:line: what`), also for a file that cannot be
     opened.
     """
+    for block in read_blocks(path, instrument):
+        columns = (block.starts, block.opens, block.highs, block.lows, block.closes, block.volumes)
+        yield from map(Bar, *(column[: block.count] for column in columns))
+
+
+def read_blocks(path: Path, instrument: Instrument) -> Iterator[minutes.Block]:
+    """The same in columns, a block at a time; the next call fills the same block anew."""
     try:
         with _open(path) as file:
-            yield from _Reader(str(path), instrument).bars(file)
+            yield from _Reader(str(path), instrument).blocks(file)
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise Theirs(str(path), reason) from None
@@ -59,23 +68,42 @@ class _Reader:
         self._midnights: dict[str, int] = {}
         self._ticks: dict[str, int] = {}
 
-    def bars(self, file: BinaryIO) -> Iterator[Bar]:
+    def blocks(self, file: BinaryIO) -> Iterator[minutes.Block]:
+        """Plain lines are read by `native.minutes`, the others one by one, by the rules below."""
         if self._line(file, "utf-8-sig").strip() != HEADER:  # spreadsheets write a mark before it
             raise Theirs(f"{self._name}:1", f"the header must be {HEADER}")
-        last_ns = -1
-        for number in range(2, BARS_LIMIT + 2):
-            line = self._line(file)
-            if not line:
-                return
-            try:
-                bar = self._bar(line)
-                if bar.start_ns <= last_ns:
-                    raise ValueError("is not later than the line before")
-            except (ValueError, Refused) as error:
-                raise Theirs(f"{self._name}:{number}", error) from None
-            last_ns = bar.start_ns
-            yield bar
-        raise Theirs(self._name, f"more than {BARS_LIMIT} bars")
+        block = minutes.Block(self._instrument.tick_nano, COVERAGE_START_NS, COVERAGE_END_NS)
+        text, told, ended = b"", 0, False
+        while text or block.count or not ended:
+            if not ended and len(text) < LINE_LIMIT:
+                more = file.read(CHUNK_BYTES)
+                text, ended = text + more, not more
+            text = text[block.read(text, 0) :]
+            odd = bool(text) and (ended or len(text) >= LINE_LIMIT or b"\n" in text)
+            if block.count and (odd or ended or block.count == minutes.ROWS):
+                told += block.count
+                if told > BARS_LIMIT:
+                    raise Theirs(self._name, f"more than {BARS_LIMIT} bars")
+                yield block
+                full = block.count == minutes.ROWS
+                block.clear()
+                if full:
+                    continue  # what follows may be plain
+            if odd:
+                text = self._odd(text, block, told + 2)
+
+    def _odd(self, text: bytes, block: minutes.Block, number: int) -> bytes:
+        """Take the first line of `text`, which is not plain; returns the rest."""
+        end = min(text.find(b"\n") + 1 or len(text), LINE_LIMIT)
+        try:
+            bar = self._bar(text[:end].decode("ascii", "replace"))
+            if bar.start_ns <= block.last_ns:
+                raise ValueError("is not later than the line before")
+        except (ValueError, Refused) as error:
+            raise Theirs(f"{self._name}:{number}", error) from None
+        prices = bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks
+        block.put(bar.start_ns, *prices, bar.volume)
+        return text[end:]
 
     @staticmethod
     def _line(file: BinaryIO, encoding: str = "ascii") -> str:

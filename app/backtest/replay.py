@@ -18,7 +18,7 @@ holds the reports with and without that equal, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from app.backtest.account import ACCOUNT_ID, Account
-from app.backtest.bars_csv import read_bars
+from app.backtest.bars_csv import read_blocks
 from app.backtest.clock import ReplayClock
 from app.backtest.journal import MemoryJournal
 from app.backtest.minutes import Minutes, by_day
@@ -108,11 +108,11 @@ def replay(
     settings = parse(ReplaySettings, "replay", own)
     calendar = TradingCalendar()
     desk = build(strategy, {**rest, "symbol": symbol}, calendar)
-    bars = read_bars(path, instrument)
-    first = next(bars, None)
+    days = by_day(read_blocks(path, instrument))
+    first = next(days, None)
     if first is None:
         raise Theirs(str(path), "no bars in it")
-    return Run(instrument, settings, desk, calendar, first, skipping).over(chain((first,), bars))
+    return Run(instrument, settings, desk, calendar, first.bar(0), skipping).over(chain((first,), days))
 
 
 def _instrument(symbol: str) -> Instrument:
@@ -162,15 +162,15 @@ class Run:
         self._points: list[int] = []
         self._marked = 0  # fills that the last point knew
 
-    def over(self, bars: Iterable[Bar]) -> Report:
+    def over(self, days: Iterable[Minutes]) -> Report:
         engine = self._engine
         engine.on_panel(fresh=True, closed=True)
         engine.begin({self._instrument.symbol: self.contract})
         engine.on_link(True, "replay")
         self._clock.settle()
         count = 0
-        for day in by_day(bars):
-            count += len(day.bars)
+        for day in days:
+            count += len(day)
             self._day(day)
         engine.stop()
         return Report(
@@ -188,16 +188,15 @@ class Run:
 
     def _day(self, day: Minutes) -> None:
         """One trading day; what the strategy says of it is kept before the next one begins."""
-        at, bars = 0, day.bars
-        stopped = self._stopped(bars[0].start_ns)
-        while at < len(bars):
+        at, stopped = 0, self._stopped(day.starts[0])
+        while at < len(day):
             if self._skipping and (end := self._quiet_until(day, at)) > at:
-                self._skip(bars[at:end])
+                self._skip(day, at, end)
                 at = end
                 continue
-            self._happen(bars[at])
+            self._happen(day.bar(at))
             at += 1
-        trade_date = self._calendar.trade_date(bars[0].start_ns)
+        trade_date = self._calendar.trade_date(day.starts[0])
         events = self._journal.events[self._told :]
         self._told += len(events)
         alarms = [event for event in events if event.level != "info"]
@@ -215,24 +214,24 @@ class Run:
         word.
         """
         due = self._clock.next_due_ns()
-        end = len(day.bars) if due is None else day.ended_before(due, at)
+        end = len(day) if due is None else day.ended_before(due, at)
         end = self._venue.untouched(day, at, end)
         if end <= at:
             return at
-        return at + stillness.skim(self._engine, self.contract, day.bars[at:end])
+        return at + stillness.skim(self._engine, self.contract, day.starts[at:end], day.closes[at:end])
 
-    def _skip(self, bars: Sequence[Bar]) -> None:
+    def _skip(self, day: Minutes, begin: int, end: int) -> None:
         """What remains of bars that changed nothing: the time, the last price, the equity at each close."""
-        last = bars[-1]
-        self._clock.advance_to(last.start_ns + MINUTE_NS)
-        self._venue.take_price(last)
-        stillness.take_price(self._engine, self.contract, last)
+        close = day.closes[end - 1]
+        self._clock.advance_to(day.starts[end - 1] + MINUTE_NS)
+        self._venue.take_price(close)
+        stillness.take_price(self._engine, self.contract, close)
         ledger = self._engine.book.ledger
         if net := ledger.net(self.contract):
             flat = stillness.flat_equity_micro(self._engine)
             if flat is not None:
                 at_zero, tick = flat + ledger.open_micro(self.contract, 0), net * self._tick_micro
-                self._points.extend([at_zero + tick * bar.close_ticks for bar in bars])
+                self._points.extend([at_zero + tick * close for close in day.closes[begin:end]])
 
     def _wait(self, utc_ns: int) -> None:
         """What is due until then; between two bars may lie a weekend."""

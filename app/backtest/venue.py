@@ -120,9 +120,9 @@ class BarVenue:
         floor, ceiling = band(order for order in live if order.state is OrderState.WORKING)
         return matching.untouched(day.lows, day.highs, begin, end, floor, ceiling)
 
-    def take_price(self, bar: Bar) -> None:
+    def take_price(self, close: int) -> None:
         """A bar that touched nothing has closed."""
-        self._last_price = bar.close_ticks
+        self._last_price = close
 
     @staticmethod
     def _meets(order: VenueOrder, bar: Bar) -> bool:

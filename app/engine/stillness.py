@@ -1,7 +1,8 @@
 """Proof that nothing happens: until when a tick changes nothing, and which bars change nothing but the price.
 
 For a replay, which may then pass over them; the live engine never asks. Each answer errs to "something
-may happen". Nothing here changes the engine but `skim`, which hands over what it proved.
+may happen". Nothing here changes the engine but `skim` and `take_price`,
+which act on what was proved.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.domain.bars import DAY_MINUTES, Windows
 from app.domain.instruments import by_contract
-from app.domain.market import MINUTE_NS, Bar, Quote
+from app.domain.market import Quote
 from app.engine.settings import FLATTEN_LEAD_NS
 from app.risk.state import Code
 from app.risk.watch import Level, assess_both
@@ -65,27 +66,30 @@ def _feed(engine: Engine, now: int) -> int:
     return now if silent or not ages else now + min(ages) + engine.settings.feed_silence_ns
 
 
-def skim(engine: Engine, contract: str, bars: Sequence[Bar]) -> int:
-    """Take the first of `bars` that change nothing beyond the last price; returns how many.
+def skim(engine: Engine, contract: str, starts: Sequence[int], closes: Sequence[int]) -> int:
+    """Take the first of the coming bars that change nothing beyond the last price; returns how many.
 
-    The caller knows that no order fills in them, no timer is due before their end and no session ends.
-    Trading must be open without any reason, the loss limits far away, and the only strategy of the contract
-    must take each bar without a word.
+    `starts` (UTC ns) and `closes` (ticks) are theirs, oldest first. The caller knows that no order fills in
+    them and no timer is due before their end. Trading must be open, or closed by the hour with nothing held,
+    the loss limits far away, and the only strategy of the contract must take each bar without a word.
     """
     runners = [runner for runner in engine.runners.values() if runner.contract == contract]
-    if len(runners) != 1 or not engine.pursuit.done or engine.trading.reasons.all():
+    if len(runners) != 1 or not engine.pursuit.done:
         return 0
-    if engine.book.positions():
-        bars = bars[:HELD_BARS]
-        if not _limits_far(engine, contract, bars):
+    reasons, held = engine.trading.reasons.all(), engine.book.positions()
+    if any(held or reason.code is not Code.SESSION_CLOSED for reason in reasons):
+        return 0
+    if held:
+        starts, closes = starts[:HELD_BARS], closes[:HELD_BARS]
+        if not _limits_far(engine, contract, closes):
             return 0
-    return runners[0].skim(bars)
+    return runners[0].skim(starts, closes)
 
 
-def take_price(engine: Engine, contract: str, bar: Bar) -> None:
-    """The close of the last bar skimmed is the quote, as of now."""
-    close, mono = bar.close_ticks, engine.clock.mono_ns()
-    engine.book.quotes[contract] = Quote(contract, close, close, close, bar.start_ns + MINUTE_NS, mono)
+def take_price(engine: Engine, contract: str, close: int) -> None:
+    """The close of the last bar skimmed, which ended now, is the quote."""
+    utc, mono = engine.clock.utc_ns(), engine.clock.mono_ns()
+    engine.book.quotes[contract] = Quote(contract, close, close, close, utc, mono)
 
 
 def flat_equity_micro(engine: Engine) -> int | None:
@@ -97,15 +101,14 @@ def flat_equity_micro(engine: Engine) -> int | None:
     return equity - today.unrealised_micro
 
 
-def _limits_far(engine: Engine, contract: str, bars: Sequence[Bar]) -> bool:
-    """No close of `bars` brings a word of the watch. P&L is linear in the price, so its extremes decide."""
+def _limits_far(engine: Engine, contract: str, closes: Sequence[int]) -> bool:
+    """None of `closes` brings a word of the watch. P&L is linear in the price, so its extremes decide."""
     book, money = engine.book, engine.money
     today, positions = money.today(), book.positions()
     flat = flat_equity_micro(engine)
     if today is None or flat is None or list(positions) != [contract]:
         return False
     held = [(by_contract(contract), positions[contract])]
-    closes = [bar.close_ticks for bar in bars]
     for mark in (min(closes), max(closes)):
         open_micro = book.ledger.open_micro(contract, mark)
         equity, day_net = flat + open_micro, today.realised_micro + open_micro

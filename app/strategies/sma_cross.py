@@ -75,19 +75,25 @@ class SmaCross:
         fresh = self._view.utc_ns() < bar.start_ns + 2 * MINUTE_NS  # bars of the history make no orders
         return self._turn(Side(self._above), bar.start_ns) if crossed and fresh else ()
 
-    def skim(self, bars: Sequence[Bar]) -> int:
-        """Take bars up to the first on which the averages cross; returns how many. None of them makes an
-        intent.
+    def skim(self, starts: Sequence[int], closes: Sequence[int]) -> int:
+        """Take bars (start in UTC ns, close in ticks) up to the first on which the averages cross; returns
+        how many. None of them makes an intent.
         """
-        fast, slow = self._fast, self._slow
-        for taken, bar in enumerate(bars):
-            if bar.start_ns > self._last_ns:
-                before, close = self._above, bar.close_ticks
-                after = self._side(fast.peek(close), slow.peek(close))
-                if before and after and before != after:
-                    return taken
-                self._above, self._last_ns = self._take(close), bar.start_ns
-        return len(bars)
+        fast, slow, above, last_ns = self._fast, self._slow, self._above, self._last_ns
+        new = known = 0
+        for start_ns, close in zip(starts, closes, strict=True):
+            if start_ns <= last_ns:
+                known += 1
+                continue
+            after = _sign(fast.peek(close), slow.peek(close)) or above
+            if above and after != above:
+                break
+            fast.update(close)
+            slow.update(close)
+            above, last_ns, new = after, start_ns, new + 1
+        self._above, self._last_ns = above, last_ns
+        self._bars = min(self._bars + new, self.settings.slow + 1)
+        return known + new
 
     def on_quote(self, quote: Quote) -> Sequence[Intent]:
         return ()
@@ -125,7 +131,7 @@ class SmaCross:
         Sums of ticks are exact in float64, and means of at most 1,000 whole numbers that differ do so by a
         millionth or more: comparing the means is comparing the fractions.
         """
-        return (fast > slow) - (fast < slow) or self._above
+        return _sign(fast, slow) or self._above
 
     def _turn(self, side: Side, bar_ns: int) -> Sequence[Intent]:
         net = self._view.net(self.symbol)
@@ -137,3 +143,7 @@ class SmaCross:
         bracket = Bracket(s.stop_ticks, s.target_ticks)
         ref = f"{NAME}-{bar_ns // MINUTE_NS}"
         return (Place(NAME, self._contract, side, s.contracts, OrderType.MARKET, ref, bracket=bracket),)
+
+
+def _sign(fast: float, slow: float) -> int:
+    return (fast > slow) - (fast < slow)

@@ -39,6 +39,25 @@ def test_windows_line_ends_are_read(tmp_path: Path) -> None:
     assert len(list(read_bars(path, ES))) == 1
 
 
+def test_the_last_line_may_end_without_a_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(f"{HEADER}\n{GOOD}\n{GOOD.replace('22:00', '22:01')}")
+    assert [bar.start_ns // 60_000_000_000 % 60 for bar in read_bars(path, ES)] == [0, 1]
+
+
+def test_reads_lines_that_are_written_unusually_among_plain_ones(tmp_path: Path) -> None:
+    """More than a block and a chunk of them: none is lost at a seam, and each is counted."""
+    times = [f"2013-10-{7 + i // 1440:02}T{i // 60 % 24:02}:{i % 60:02}:00Z" for i in range(9_000)]
+    lines = [f"{at},{'1.675e3' if i % 997 == 0 else '1675'},1675,1675,1675,{i}" for i, at in enumerate(times)]
+    path = write(tmp_path, *lines)
+    bars = list(read_bars(path, ES))
+    assert [bar.volume for bar in bars] == list(range(9_000))
+    assert {bar.open_ticks for bar in bars} == {6700}
+    path = write(tmp_path, *lines, "x")
+    with pytest.raises(Theirs, match=":9002: 1 fields"):
+        list(read_bars(path, ES))
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
