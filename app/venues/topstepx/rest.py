@@ -18,6 +18,7 @@ from app.errors import Later, LoginRefused, RateLimited, Refused, Theirs, Unreac
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.codec.http1 import MAX_BODY, Answer
 from app.venues.topstepx.codec.replies import (
+    CHECK_LOGIN,
     Endpoint,
     Envelope,
     NewTokenReply,
@@ -196,7 +197,7 @@ def _check_status(endpoint: Endpoint, answer: Answer) -> None:
     if status >= 500 or status in (408, 429):
         raise Unreachable(where, f"HTTP {status}")
     if endpoint is Endpoint.LOGIN and status in (401, 403):
-        raise LoginRefused("topstepx.login", f"HTTP {status}", "", "check user name and API key")
+        raise LoginRefused("topstepx.login", f"HTTP {status}", "", CHECK_LOGIN)
     if 400 <= status < 500:
         raise Refused(where, f"HTTP {status}")
     raise Theirs(where, f"HTTP {status}")

@@ -28,6 +28,7 @@ SOURCE = "simulator clock"
 EVENT = b"data:"
 MAX_MESSAGE = 4_096  # bytes; the clock is three numbers
 OPEN_NS = 5 * NS  # a local server answers at once; a starting one may need a moment
+START_IT = "start plimsoll simulate, or correct topstepx.rest_url"
 RETRY_NS = (0, NS, 5 * NS)
 
 
@@ -56,10 +57,13 @@ class SimulatorClock:
         self.clock: FollowingClock | None = None
 
     async def open(self) -> FollowingClock:
-        """The clock, anchored to the simulator's. Raises Unreachable, Theirs."""
+        """The clock, anchored to the simulator's. Raises Unreachable (with what to do), Theirs."""
         self._session = aiohttp.ClientSession()
         try:
             now = await self._read(self._session)
+        except Unreachable as error:
+            await self.close()
+            raise Unreachable(SOURCE, f"{self._url.origin()} {error.problem}; {START_IT}") from None
         except BaseException:
             await self.close()
             raise
@@ -70,10 +74,10 @@ class SimulatorClock:
         try:
             async with asyncio.timeout(OPEN_NS / NS), session.get(self._url) as response:
                 if response.status != 200:
-                    raise Unreachable(SOURCE, f"HTTP {response.status}")
+                    raise Unreachable(SOURCE, f"answers HTTP {response.status}")
                 return decode(_clock, await response.content.read(MAX_MESSAGE), SOURCE)
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(SOURCE, type(error).__name__) from None
+            raise Unreachable(SOURCE, f"does not answer ({type(error).__name__})") from None
 
     async def run(self) -> NoReturn:
         """Until cancelled: follow every change; after a lost connection read the clock anew."""

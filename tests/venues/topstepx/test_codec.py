@@ -309,6 +309,29 @@ def test_login_errors_name_themselves() -> None:
         check(Endpoint.LOGIN, reply)
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (1, "User not found.", "topstepx.login: error 1, user not found; check topstepx.user_name"),
+        (
+            3,
+            "Invalid credentials.",
+            "topstepx.login: error 3, invalid credentials; "
+            "check topstepx.user_name and topstepx.api_key_file",
+        ),
+        (9, None, "topstepx.login: error 9, no API subscription; subscribe on the platform"),
+        (8, "Busy", "topstepx.login: error 8; Busy"),
+    ],
+)
+def test_a_refused_login_names_the_setting_and_repeats_nothing(
+    code: int, words: str | None, said: str
+) -> None:
+    reply = decode_reply(Endpoint.LOGIN, as_bytes(refused(code, words, token=None)), TokenReply)
+    with pytest.raises(LoginRefused) as error:
+        check(Endpoint.LOGIN, reply)
+    assert str(error.value) == said
+
+
 def test_a_refused_read_names_the_venues_words() -> None:
     reply = decode_reply(Endpoint.ACCOUNTS, as_bytes(refused(1, "Account not\nfound")), AccountsReply)
     with pytest.raises(Refused, match=r"error 1; Account not\?found"):

@@ -139,25 +139,32 @@ def check(endpoint: Endpoint, reply: Envelope) -> None:
     """Raises LoginRefused or Refused with the venue's own words when the reply is not a success."""
     if reply.success:
         return
-    words = clean(reply.error_message or "no reason given")
     if endpoint is Endpoint.LOGIN:
-        raise LoginRefused("topstepx.login", login_error(reply.error_code), "", words)
+        raise login_refused(reply.error_code, clean(reply.error_message or ""))
+    words = clean(reply.error_message or "no reason given")
     raise Refused(f"topstepx {endpoint}", f"error {reply.error_code}", "", words)
 
 
+CHECK_USER, CHECK_KEY = "check topstepx.user_name", "check topstepx.api_key_file"
+CHECK_LOGIN = f"{CHECK_USER} and topstepx.api_key_file"
+# What each code means, and what the owner can do about it.
 _LOGIN_ERRORS = {
-    1: "user not found",
-    2: "wrong password",
-    3: "invalid credentials",
-    6: "invalid device",
-    7: "agreements not signed: sign them on the platform",
-    9: "no API subscription: subscribe on the platform",
-    10: "API key authentication is disabled",
+    1: ("user not found", CHECK_USER),
+    2: ("wrong password", CHECK_KEY),
+    3: ("invalid credentials", CHECK_LOGIN),
+    6: ("invalid device", ""),
+    7: ("agreements not signed", "sign them on the platform"),
+    9: ("no API subscription", "subscribe on the platform"),
+    10: ("API key authentication is disabled", "switch it on on the platform"),
 }
 
 
-def login_error(code: int) -> str:
-    return f"error {code}, {_LOGIN_ERRORS.get(code, 'not documented')}"
+def login_refused(code: int, words: str) -> LoginRefused:
+    """The refusal with what to do; the venue's own `words` only when they say something else."""
+    meaning, remedy = _LOGIN_ERRORS.get(code, ("", ""))
+    said = "" if words.rstrip(".").casefold() == meaning.casefold() else words
+    hint = "; ".join(filter(None, (remedy, said)))
+    return LoginRefused("topstepx.login", f"error {code}, {meaning}" if meaning else f"error {code}", "", hint)
 
 
 @dataclass(frozen=True, slots=True)
