@@ -160,6 +160,8 @@ async def _engine(
 ) -> tuple[Engine, StandIn]:
     accounts = load_accounts(settings.account_file)
     stated = accounts.of(venue.account_id) if accounts else None
+    if stated is None:
+        log.warning("%s", unstated(settings.account_file, venue.account_id, there=accounts is not None))
     panel = StandIn()
     engine = Engine(
         Parts(
@@ -213,6 +215,12 @@ def limits(risk: Risk, stated: AccountStatement | None) -> Limits:
         min_bracket_ticks=risk.min_bracket_ticks,
         require_bracket=risk.require_bracket,
     )
+
+
+def unstated(file: Path, account_id: int, there: bool) -> str:
+    """Why trading stays closed, with the file that the owner must write."""
+    lacks = f"has no [account.{account_id}]" if there else "is missing"
+    return f"the account file {file} {lacks}: without start balance, floor and limits trading stays closed"
 
 
 def rules(stated: AccountStatement | None) -> AccountRules | None:

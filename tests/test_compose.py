@@ -182,3 +182,17 @@ def test_the_running_service_has_imported_nothing_heavy(file: Path, tmp_path: Pa
     tops = {name.partition(".")[0] for name in modules}
     assert tops.isdisjoint({"numpy", "pandas", "scipy", "pydantic", "sqlalchemy", "setuptools", "hypothesis"})
     assert not any(name.startswith(("app.simulator", "app.backtest")) for name in modules)
+
+
+def test_a_start_without_statement_names_the_file() -> None:
+    file = Path("/etc/plimsoll/account.toml")
+    assert f"the account file {file} is missing" in compose.unstated(file, 7, there=False)
+    assert f"the account file {file} has no [account.7]" in compose.unstated(file, 7, there=True)
+
+
+async def test_warns_at_the_start_when_the_account_file_is_missing(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (file.parent / "account.toml").unlink()
+    async with running(file):
+        assert f"the account file {file.parent / 'account.toml'} is missing" in caplog.text

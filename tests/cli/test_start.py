@@ -100,6 +100,8 @@ def test_refuses_a_venue_that_is_not_there(run: Run, simulator: tuple[Simulator,
         old, new = simulator[1].rpartition(":")[2], str(unused.getsockname()[1])
     code, said = run(f'rest_url = "http://127.0.0.1:{old}"', f'rest_url = "http://127.0.0.1:{new}"')
     assert code == 1 and "simulator clock" in said
+    assert f"http://127.0.0.1:{new} does not answer" in said
+    assert "start plimsoll simulate, or correct topstepx.rest_url" in said
 
 
 def test_refuses_a_port_in_use(run: Run) -> None:
