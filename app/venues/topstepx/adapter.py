@@ -17,25 +17,26 @@ from yarl import URL
 from app.clock import Clock
 from app.config import Secret, read_secret
 from app.config import TopstepX as Settings
-from app.domain.events import Outcome, Reply
+from app.domain.events import OrderReport, Outcome, Reply
 from app.domain.events import Request as Asked
 from app.domain.orders import Order
 from app.engine.ports import Action, Approved, Sink
 from app.engine.records import Happened, Record
 from app.errors import Ours, PlimsollError, SettingsError
 from app.venues.topstepx.codec import requests
+from app.venues.topstepx.codec.entities import Contract
 from app.venues.topstepx.codec.fields import SOURCE
 from app.venues.topstepx.codec.http1 import Answer
-from app.venues.topstepx.codec.replies import Endpoint
+from app.venues.topstepx.codec.replies import Endpoint, Verdict
 from app.venues.topstepx.events import Events
 from app.venues.topstepx.limiter import Lane, Limiter
 from app.venues.topstepx.pacing import pause
-from app.venues.topstepx.products import active_contracts
+from app.venues.topstepx.products import active_contracts, contract_by_id
 from app.venues.topstepx.reads import Reads
 from app.venues.topstepx.rest import Caller, Rest, open_session
 from app.venues.topstepx.times import TIMES, Times
 from app.venues.topstepx.wire import Address, Pool
-from app.venues.topstepx.writes import Desk, Heads, KillRead, KillWrite, OrderWrite, Ping
+from app.venues.topstepx.writes import Desk, Heads, KillRead, KillWrite, OrderWrite, PartialClose, Ping
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +207,32 @@ class TopstepX:
         read = KillRead(self._desk, endpoint, body)
         self._pool.post(read)
         return await read.answer
+
+    # -- what the venue offers beside; the engine asks for none of it -------------------------------
+
+    async def order(self, order_id: int) -> OrderReport:
+        """One order of the account, live or ended. Raises Refused for an id the venue does not know."""
+        return await self._reads.order(order_id)
+
+    async def contract(self, contract_id: str) -> Contract:
+        """One contract, expired ones too. Raises Refused for an id the venue does not know."""
+        return await contract_by_id(self._rest, contract_id)
+
+    async def partial_close(self, contract: str, size: int) -> Verdict:
+        """Close `size` contracts of the position, once, at market. Raises Refused for a size that is none.
+
+        The position's protective legs keep their size: whoever calls this resizes them.
+        """
+        body = requests.partial_close_body(self.account_id, contract, size)
+        if wait := self._limiter.take(self._clock.mono_ns(), Lane.KILL):
+            return Verdict(Outcome.WITHDRAWN, reason=_spent(wait))
+        write = PartialClose(self._desk, body)
+        self._pool.post(write)
+        return await write.verdict
+
+    async def logout(self) -> None:
+        """Revoke the session at the venue. Not part of `stop`: a token may serve the owner elsewhere too."""
+        await self._rest.logout()
 
     # -- rolls -------------------------------------------------------------------------------------
 

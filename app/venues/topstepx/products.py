@@ -12,7 +12,7 @@ from app.errors import Refused, SettingsError, Theirs
 from app.venues.topstepx.codec import requests
 from app.venues.topstepx.codec.entities import Contract, WireContract, contract
 from app.venues.topstepx.codec.fields import SOURCE, instrument_of
-from app.venues.topstepx.codec.replies import ContractsReply, Endpoint
+from app.venues.topstepx.codec.replies import ContractReply, ContractsReply, Endpoint
 from app.venues.topstepx.rest import Rest
 
 
@@ -27,6 +27,15 @@ async def active_contracts(rest: Rest, symbols: Iterable[str], live: bool) -> di
 async def _rows(rest: Rest, endpoint: Endpoint, body: bytes) -> list[WireContract]:
     reply = await rest.call(endpoint, body, ContractsReply)
     return reply.contracts or []
+
+
+async def contract_by_id(rest: Rest, contract_id: str) -> Contract:
+    """One contract, expired ones too (`active` False). Raises Refused for an id the venue does not know."""
+    body = requests.contract_body(contract_id)
+    reply = await rest.call(Endpoint.CONTRACT_BY_ID, body, ContractReply)
+    if reply.contract is None:
+        raise Theirs(f"{SOURCE} {Endpoint.CONTRACT_BY_ID}", f"found {contract_id} and does not show it")
+    return contract(reply.contract)
 
 
 def _active(rows: Iterable[WireContract]) -> dict[str, list[Contract]]:

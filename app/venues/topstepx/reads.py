@@ -25,6 +25,7 @@ from app.venues.topstepx.codec.replies import (
     AccountsReply,
     BarsReply,
     Endpoint,
+    OrderReply,
     OrdersReply,
     PositionsReply,
     TradesReply,
@@ -201,6 +202,14 @@ class Reads:
         reply = await self._rest.call(endpoint, body, OrdersReply, lane)
         rows = self._own(proven(reply.orders, endpoint), endpoint)
         return await converted(entities.order_report, rows)
+
+    async def order(self, order_id: int) -> OrderReport:
+        """One order of the account, live or ended. Raises Refused for an id the venue does not know."""
+        endpoint = Endpoint.ORDER_BY_ID
+        reply = await self._rest.call(endpoint, requests.order_body(self.account_id, order_id), OrderReply)
+        if reply.order is None:
+            raise Theirs(f"{SOURCE} {endpoint}", f"found order {order_id} and does not show it")
+        return entities.order_report(*self._own([reply.order], endpoint))
 
     async def _working(self, lane: Lane) -> list[OrderReport]:
         return await self._orders(Endpoint.OPEN_ORDERS, requests.account_body(self.account_id), lane)

@@ -128,7 +128,11 @@ class Write(Request):
                 self._endpoint, self._status, verdict.error_code, duration, 1, desk.clock.utc_ns()
             )
             desk.sink.on_called(called)
-        desk.sink.on_reply(Reply(self._asked, self._ref, verdict.outcome, verdict.venue_id, verdict.reason))
+        self._tell(verdict)
+
+    def _tell(self, verdict: Verdict) -> None:
+        reply = Reply(self._asked, self._ref, verdict.outcome, verdict.venue_id, verdict.reason)
+        self._desk.sink.on_reply(reply)
 
 
 class OrderWrite(Write):
@@ -161,6 +165,21 @@ class KillWrite(Write):
     def _end(self, verdict: Verdict) -> None:
         self._ended()
         super()._end(verdict)
+
+
+class PartialClose(Write):
+    """Part of a position closed, for who awaits `verdict`. The sink hears no reply: it asked for nothing."""
+
+    lane = Lane.KILL
+
+    def __init__(self, desk: Desk, body: bytes) -> None:
+        super().__init__(desk, Endpoint.PARTIAL_CLOSE, body, Asked.CLOSE, "")
+        self.timeout_ns = desk.times.kill_ns
+        self.verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+    def _tell(self, verdict: Verdict) -> None:
+        if not self.verdict.done():
+            self.verdict.set_result(verdict)
 
 
 class KillRead(Request):

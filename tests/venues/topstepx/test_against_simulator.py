@@ -10,10 +10,13 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.clock import NS, FollowingClock, VirtualClock
 from app.domain.calendar import NEW_YORK, TradingCalendar
 from app.domain.events import Outcome
 from app.domain.orders import Bracket, Order, OrderState, OrderType, Side
+from app.errors import Refused
 from app.simulator.faults import NoFaults, Reply
 from app.simulator.main import DEMO_DATE, DEMO_SEED, Simulator, SimulatorOptions
 from app.simulator.market import Market
@@ -39,6 +42,13 @@ class LosesPlaces(NoFaults):
 
     def reply(self, path: str, reply: Reply) -> Reply:
         return replace(reply, status=500) if path == "/api/order/place" else reply
+
+
+class LosesPartialCloses(NoFaults):
+    """Executes every partial close and answers 500."""
+
+    def reply(self, path: str, reply: Reply) -> Reply:
+        return replace(reply, status=500) if path.endswith("partialclosecontract") else reply
 
 
 @dataclass
@@ -183,6 +193,57 @@ async def test_the_night_is_read_oldest_first_without_an_unfinished_bar(tmp_path
         starts = [bar.start_ns for bar in bars]
         assert told == contract and starts == sorted(set(starts)) and len(starts) > 900
         assert starts[0] >= START - 16 * 3600 * NS and starts[-1] <= START - 60 * NS + 5 * NS
+
+
+async def test_one_order_is_read_by_its_id(tmp_path: Path) -> None:
+    async with world_at(tmp_path) as world:
+        world.place(**market("t-6"))
+        venue_id = (await world.sink.until("on_reply")).venue_id
+        found = await world.desk.order(venue_id)
+        assert (found.tag, found.venue_id, found.size) == ("t-6", venue_id, 1)
+        with pytest.raises(Refused, match="searchById"):
+            await world.desk.order(venue_id + 1_000)
+
+
+async def test_one_contract_is_read_by_its_id_also_after_its_expiry(tmp_path: Path) -> None:
+    async with world_at(tmp_path) as world:
+        found = await world.desk.contract(world.desk.contracts["ES"])
+        assert (found.id, found.active, found.tick_value_micro) == ("CON.F.US.EP.Z26", True, 12_500_000)
+        assert not (await world.desk.contract("CON.F.US.EP.U26")).active
+        with pytest.raises(Refused, match="searchById"):
+            await world.desk.contract("CON.F.US.XYZ.Z26")
+
+
+async def test_closes_part_of_a_position(tmp_path: Path) -> None:
+    async with world_at(tmp_path) as world:
+        desk, sink = world.desk, world.sink
+        world.place(**market(size=3, bracket=None))
+        await world.until(lambda: bool(sink.of("on_position")) and sink.of("on_position")[-1].net == 3)
+        contract = desk.contracts["ES"]
+        assert (await desk.partial_close(contract, 2)).outcome is Outcome.ACCEPTED
+        await world.until(lambda: sink.of("on_position")[-1].net == 1)
+        assert (await desk.partial_close(contract, 2)).outcome is Outcome.REJECTED
+        with pytest.raises(Refused, match="1 to"):
+            await desk.partial_close(contract, 0)
+        assert len(sink.of("on_reply")) == 1, "the engine hears no reply to what it did not ask for"
+
+
+async def test_a_partial_close_whose_answer_was_lost_is_ambiguous_and_sent_once(tmp_path: Path) -> None:
+    async with world_at(tmp_path, LosesPartialCloses()) as world:
+        world.place(**market(size=3, bracket=None))
+        await world.until(lambda: bool(world.sink.of("on_position")))
+        verdict = await world.desk.partial_close(world.desk.contracts["ES"], 1)
+        assert verdict.outcome is Outcome.AMBIGUOUS
+        await world.until(lambda: world.sink.of("on_position")[-1].net == 2)
+
+
+async def test_a_logout_revokes_the_token(tmp_path: Path) -> None:
+    async with world_at(tmp_path) as world:
+        token = world.desk._rest.tokens.secret.reveal()
+        tokens, wall_ns = world.simulator.tokens, world.simulator.api.clock.wall_ns()
+        assert tokens.check(token, wall_ns) is not None
+        await world.desk.logout()
+        assert tokens.check(token, wall_ns) is None
 
 
 async def test_market_time_follows_the_simulator(tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def login_refused(code: int, words: str) -> LoginRefused:
     meaning, remedy = _LOGIN_ERRORS.get(code, ("", ""))
     said = "" if words.rstrip(".").casefold() == meaning.casefold() else words
     hint = "; ".join(filter(None, (remedy, said)))
-    return LoginRefused("topstepx.login", f"error {code}, {meaning}" if meaning else f"error {code}", "", hint)
+    found = f"error {code}, {meaning}" if meaning else f"error {code}"
+    return LoginRefused("topstepx.login", found, "", hint)
 
 
 @dataclass(frozen=True, slots=True)

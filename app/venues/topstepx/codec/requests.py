@@ -143,6 +143,9 @@ def close_body(account_id: int, contract: str) -> bytes:
 
 
 def partial_close_body(account_id: int, contract: str, size: int) -> bytes:
+    """Raises Refused for a size that is none."""
+    if not 1 <= size <= MAX_SIZE:
+        raise Refused("venue.order", size, f"1 to {MAX_SIZE} contracts")
     return b'{"accountId":%d,"contractId":%b,"size":%d}' % (account_id, _json(contract), size)
 
 
