@@ -143,3 +143,21 @@ async def test_an_open_read_is_two_requests_on_the_order_connections(tmp_path: P
         desk.read_open()
         await sink.until("on_read_failed")
     assert all(heard.headers.get("Accept-Encoding") is None for heard in venue.heard[before:])
+
+
+async def test_a_product_it_does_not_know_silences_no_read(tmp_path: Path) -> None:
+    venue, sink, unknown = ScriptedVenue(), RecordingSink(), "CON.F.US.XYZ.Z26"
+    rows = [order_row(), order_row(id=9, contractId=unknown, limitPrice=0.1)]
+    for path in ("search", "searchOpen", "v2/query"):
+        venue.on(f"/api/Order/{path}", lambda _: ok(orders=rows))
+    positions = [position_row(), position_row(contractId=unknown, type=2, size=3)]
+    venue.on("/api/Position/searchOpen", lambda _: ok(positions=positions))
+    async with venue.serving(), running(settings_for(venue.url, tmp_path), sink) as desk:
+        desk.read_open()
+        desk.read(0)
+        for found in (await sink.until("on_open"), await sink.until("on_snapshot")):
+            assert {position.contract: position.net for position in found.positions}[unknown] == -3
+            (order,) = (order for order in found.orders if order.contract == unknown)
+            assert (order.venue_id, order.limit_ticks) == (9, None)
+        desk.close(unknown)
+        assert (await sink.until("on_reply")).ref == unknown
