@@ -51,7 +51,7 @@ def test_a_recorded_week_is_the_same_with_and_without(
         {
             "fast": st.sampled_from(["1", "3", "10"]),
             "slow": st.sampled_from(["11", "30"]),
-            "stop_ticks": st.sampled_from(["4", "16", "200"]),
+            "stop_ticks": st.sampled_from(["4", "16", "70"]),
             "target_ticks": st.sampled_from(["0", "6", "32"]),
             "contracts": st.sampled_from(["1", "4"]),
             "daily_loss_limit": st.sampled_from(["0", "200", "1000"]),
@@ -65,6 +65,20 @@ def test_made_markets_are_the_same_with_and_without(
     path = tmp_path_factory.mktemp("made") / "made.csv"
     path.write_text(made(random.Random(seed), gaps, spread))
     assert told(path, "sma_cross", values, True) == told(path, "sma_cross", values, False)
+
+
+def test_hears_the_watch_on_a_bar_that_fills_nothing(tmp_path: Path) -> None:
+    """Bought at 6641 with a stop at 6606: the close at 6611 is beyond three quarters of the daily limit."""
+    closes = [*[6600] * 6, 6590, 6640, 6640, *[6611] * 4]
+    path, lines = tmp_path / "dip.csv", [HEADER]
+    for minute, close in enumerate(closes):
+        when = f"2013-10-08T14:{minute:02}:00Z"
+        lines.append(",".join([when, *[f"{close / 4:.2f}"] * 4, "7"]))
+    path.write_text("\n".join(lines) + "\n")
+    values = {"stop_ticks": "35", "target_ticks": "0", "fast": "2", "slow": "5", "daily_loss_limit": "500"}
+    full = told(path, "sma_cross", values, False)
+    assert "watch.daily_loss" in str(full)
+    assert told(path, "sma_cross", values, True) == full
 
 
 def made(rng: random.Random, gaps: float, spread: int) -> str:

@@ -127,6 +127,14 @@ def test_untouched_stops_at_the_first_bar_outside(
 
 
 @TWINS
+def test_untouched_counts_a_touch_of_either_bound(twin: ModuleType) -> None:
+    lows, highs = array("q", [5, 5, 4, 5]), array("q", [8, 9, 8, 8])
+    assert twin.untouched(lows, highs, 0, 4, 4, 9) == 1
+    assert twin.untouched(lows, highs, 0, 4, 4, 10) == 2
+    assert twin.untouched(lows, highs, 0, 4, 3, 10) == 4
+
+
+@TWINS
 @pytest.mark.parametrize(("value", "error"), [(MOST + 1, OverflowError), (True, TypeError), (1.0, TypeError)])
 def test_rejects_what_is_no_price(twin: ModuleType, value: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
