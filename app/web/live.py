@@ -16,7 +16,7 @@ import msgspec
 from app.clock import MS, NS, Clock, Timer
 from app.engine.snapshot import Snapshot
 from app.web.chart import POINTS_MAX
-from app.web.page import Parts, render
+from app.web.page import Parts, render, sound
 
 STREAMS_MAX = 8  # open pages; each costs one rendering share and a socket
 INTERVAL_NS = 250 * MS  # 4 Hz: faster than a person reads
@@ -33,6 +33,7 @@ class Live:
         self._clock, self._snapshot = clock, snapshot
         self._history: dict[str, deque[float]] = {}
         self._parts, self._rendered_ns = Parts(), 0
+        self._confirmed_ns = 0  # market time of the newest sound picture
         self._timer: Timer | None = None
         self._over = asyncio.Event()
         self.streams = 0
@@ -52,7 +53,8 @@ class Live:
         """The page now, at most one interval old."""
         now = self._clock.mono_ns()
         if not self._rendered_ns or now - self._rendered_ns >= INTERVAL_NS - MS:
-            self._parts, self._rendered_ns = render(self._snapshot(), self._history), now
+            view = self._look()
+            self._parts, self._rendered_ns = render(view, self._history, self._confirmed_ns), now
         return self._parts
 
     async def changes(self, wanted: Callable[[], bool]) -> AsyncIterator[bytes]:
@@ -80,8 +82,14 @@ class Live:
         """How long to be silent after `size` bytes."""
         return min(PAUSE_MAX_NS, max(INTERVAL_NS, size * NS // BYTES_PER_SECOND))
 
+    def _look(self) -> Snapshot:
+        view = self._snapshot()
+        if sound(view):
+            self._confirmed_ns = view.utc_ns
+        return view
+
     def _sample(self) -> None:
-        for feed in self._snapshot().feeds[:SYMBOLS_MAX]:
+        for feed in self._look().feeds[:SYMBOLS_MAX]:
             if feed.last and not feed.stale:
                 self._history.setdefault(feed.symbol, deque(maxlen=POINTS_MAX)).append(float(feed.last))
         self._timer = self._clock.call_later(SAMPLE_NS, self._sample)

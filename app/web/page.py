@@ -51,19 +51,28 @@ def fill(template: str, parts: Parts) -> str:
     return filled.replace("<body", "<body" + flags, 1)
 
 
-def render(view: Snapshot, history: Mapping[str, Sequence[float]]) -> Parts:
-    """Everything on the page. `history` holds recent last prices by symbol for the picture."""
+def sound(view: Snapshot) -> bool:
+    """Whether the venue is there and its word agrees with the books: else everything is as last known."""
+    return view.link_up and view.synced
+
+
+def render(view: Snapshot, history: Mapping[str, Sequence[float]], confirmed_ns: int = 0) -> Parts:
+    """Everything on the page. `history` holds recent last prices by symbol for the picture.
+
+    `confirmed_ns` is the market time of the newest picture that was `sound`, 0 = none yet.
+    """
     parts = Parts()
     parts.flags = _flags(view)
+    since = "" if sound(view) else _last_known(confirmed_ns)
     parts.slots = {
         "top": _top(parts, view),
         "state": _state(view),
-        "today": _today(parts, view),
+        "today": _today(parts, view) + since,
         "account": _account(parts, view.account),
         "feeds": "".join(_feed(parts, feed) for feed in view.feeds) or _nothing("no market data asked for"),
         "chart": _chart(view, history),
         "strategies": "".join(_strategy(s) for s in view.strategies) or _nothing("no strategy is configured"),
-        "positions": "".join(_position(parts, p) for p in view.positions) or _nothing("flat"),
+        "positions": _positions(parts, view) + since,
         "orders": _orders(view.orders),
         "events": _events(view),
         "foot": _foot(view),
@@ -85,6 +94,8 @@ def _flags(view: Snapshot) -> dict[str, str]:
         "pending": "yes" if view.goal.pending else "no",
         "stopped": "yes" if codes & {"halt", "flatten", "switch", "not_armed"} else "no",
         "flattened": "yes" if "flatten" in codes else "no",
+        "known": "now" if sound(view) else "before",
+        "unwritten": view.journal,
         "version": view.version,
     }
 
@@ -113,10 +124,12 @@ def _today(parts: Parts, view: Snapshot) -> str:
     rows = (
         ("gross", _pnl(today.gross)),
         ("fees", _money(_negated(today.fees))),
+        ("realised", _pnl(str(Decimal(today.gross) - Decimal(today.fees)))),
         ("unrealised", _pnl(today.unrealised)),
     )
     facts = _facts((name, parts.cell(f"t.{name}", html)) for name, html in rows)
-    counts = f"{_count(today.trades, 'trade')}, {_count(today.contracts, 'contract')}"
+    counts = _count(today.trades, "closed trade")
+    counts += f", {_count(today.contracts, 'contract')}" if today.contracts else ""
     net = parts.cell("t.net", _pnl(today.net))
     return f'<p class="big num">{net}</p>{facts}<p class="sub">{counts} on {_text(today.trade_date)}</p>'
 
@@ -194,17 +207,31 @@ def _strategy(line: StrategyLine) -> str:
         f'<article><p class="name">{_text(line.name.replace("_", " "))} <small>{_text(line.symbol)}</small>'
         f"{phase}{waiting}"
         f'<span class="right num">{_pnl(line.net_today)} '
-        f"<small>{_count(line.trades_today, 'trade')}</small></span></p>{why}{facts}{contract}</article>"
+        f"<small>realised, {_count(line.trades_today, 'closed trade')}</small></span></p>"
+        f"{why}{facts}{contract}</article>"
     )
 
 
-def _position(parts: Parts, position: PositionView) -> str:
+def _positions(parts: Parts, view: Snapshot) -> str:
+    now = sound(view)
+    return "".join(_position(parts, p, now) for p in view.positions) or _nothing("flat")
+
+
+def _last_known(confirmed_ns: int) -> str:
+    """The line below figures that the venue does not confirm at this moment."""
+    when = words.time_of_day(confirmed_ns) if confirmed_ns else "never since the start"
+    return f'<p class="sub known">last known, not as of now: last confirmed {when}</p>'
+
+
+def _position(parts: Parts, position: PositionView, now: bool) -> str:
+    """`now` False: the venue is away, so its stop is a memory and not a fact."""
     side, mark = ("long", "buy") if position.net > 0 else ("short", "sell")
     unrealised = parts.cell(f"p.{position.contract}", _pnl(position.unrealised))
     if position.stop:
-        stop = f'<span class="chip good">stop {_price(position.stop)} at the venue</span>'
+        mood, place = ("good", "at the venue") if now else ("old", "when last confirmed")
+        stop = f'<span class="chip {mood}">stop {_price(position.stop)} {place}</span>'
     else:
-        stop = '<span class="chip bad">no stop at the venue</span>'
+        stop = f'<span class="chip bad">no stop {"at the venue" if now else "when last confirmed"}</span>'
     target = f'<span class="chip">target {_price(position.target)}</span>' if position.target else ""
     owners = ", ".join(f"{name.replace('_', ' ')} {size:+d}" for name, size in position.by_strategy.items())
     return (
@@ -256,7 +283,7 @@ def _events(view: Snapshot) -> str:
 
 def _foot(view: Snapshot) -> str:
     journal = f'<b class="bad">cannot be written: {_text(view.journal)}</b>' if view.journal else "written"
-    link = "connected" if view.link_up else f'<b class="bad">down {_text(view.link_detail)}</b>'
+    link = "connected" if view.link_up else f'<b class="bad">down {_text(words.once(view.link_detail))}</b>'
     switch = _text(view.panel)
     facts: Iterable[tuple[str, str]] = (
         ("venue", link),

@@ -110,6 +110,26 @@ async def test_shows_flatten_as_locked_without_a_password(tab: Tab, site: Site) 
     assert site.engine.asked == []
 
 
+async def test_says_confirmed_when_the_venue_was_faster_than_the_answer(tab: Tab, guarded: Site) -> None:
+    await log_in(tab, guarded)
+    await tab.value(
+        "const real = fetch; window.fetch = async (...a) => {"
+        " const answer = await real(...a); await new Promise((go) => window.go = go); return answer; }; 0"
+    )
+    await tab.press("#flatten")
+    await tab.until("window.go")
+    await tab.release("#flatten")
+    view = replace(guarded.engine.view, goal=GoalView("flat", False, "", 0), journal="disk is full")
+    guarded.engine.view = view
+    await tab.until("document.body.dataset.flattened === 'yes' && document.body.dataset.pending === 'no'")
+    await tab.value("window.go(); 0")
+    note = "document.getElementById('flatten-note').textContent"
+    await tab.until(f"{note}.startsWith('confirmed flat')")
+    assert await tab.value(f"{note}.endsWith('; not written to disk: disk is full')")
+    guarded.engine.view = ACTIVE
+    await tab.until(f"{note} === 'press and hold'")
+
+
 async def test_flattens_only_after_holding(tab: Tab, guarded: Site) -> None:
     await log_in(tab, guarded)
     await tab.press("#flatten")

@@ -28,6 +28,15 @@ def test_renders_once_an_interval_whoever_asks() -> None:
     assert engine.taken == 2
 
 
+def test_remembers_when_the_venue_was_last_there() -> None:
+    clock, engine = VirtualClock(NS), FakeEngine()
+    live = Live(clock, engine.snapshot)
+    assert "last confirmed" not in live.parts().slots["positions"]
+    engine.view = replace(ACTIVE, link_up=False, utc_ns=ACTIVE.utc_ns + 3600 * NS)
+    clock.advance(INTERVAL_NS)
+    assert "last confirmed 09:31:15" in live.parts().slots["positions"]
+
+
 def test_takes_a_point_of_the_picture_every_few_seconds_of_fresh_price() -> None:
     clock, engine = VirtualClock(NS), FakeEngine()
     live = Live(clock, engine.snapshot)

@@ -44,6 +44,9 @@ class _Tags(HTMLParser):
             assert self.open and self.open.pop() == tag, tag
 
 
+STRATEGY_NET = '<b class="pos">+117.44</b>'
+
+
 @pytest.mark.parametrize("view", [ACTIVE, HALTED, FRESH])
 def test_is_well_formed_and_free_of_inline_style_and_script(view: object) -> None:
     tags = _Tags(_page(view))
@@ -98,6 +101,30 @@ def test_says_a_name_once(said: str, text: str) -> None:
 def test_shows_an_unprotected_position_as_such() -> None:
     page = _page(replace(ACTIVE, positions=(replace(POSITION, stop=""),)))
     assert "no stop at the venue" in page
+
+
+@pytest.mark.parametrize("change", [{"link_up": False}, {"synced": False}])
+def test_shows_what_the_venue_does_not_confirm_now_as_last_known(change: dict[str, bool]) -> None:
+    page = fill(template("page.html"), render(replace(ACTIVE, **change), {}, NOW))  # type: ignore[arg-type]
+    assert page.count("last known, not as of now: last confirmed 09:31:15") == 2
+    assert "stop 6,001.25 when last confirmed" in page and "at the venue" not in page
+    assert 'data-known="before"' in page
+    assert "never since the start" in _page(replace(ACTIVE, **change))
+    assert "last known" not in _page() and 'data-known="now"' in _page()
+
+
+def test_shows_parts_that_add_up_to_the_net_of_today() -> None:
+    cells = render(ACTIVE, {}).cells
+    assert cells["t.realised"] == STRATEGY_NET == '<b class="pos">+117.44</b>'
+    assert cells["t.unrealised"] == '<b class="pos">+87.50</b>'
+    assert cells["t.net"] == '<b class="pos">+204.94</b>'
+    assert f"{STRATEGY_NET} <small>realised, 1 closed trade</small>" in _page()
+
+
+def test_says_that_no_trade_was_closed_yet() -> None:
+    assert ACTIVE.today is not None
+    page = _page(replace(ACTIVE, today=replace(ACTIVE.today, trades=0, contracts=0)))
+    assert "0 closed trades on 2026-11-20" in page
 
 
 def test_shows_unknown_for_what_is_not_known() -> None:

@@ -1,6 +1,6 @@
 // @ts-check
 // Keeps the page true: applies the server's changes, says when news stop coming. All drawing is done by the server.
-import "./controls.js";
+import { showFlatten } from "./controls.js";
 
 const STALE_MS = 3000; // without news for this long the page says so
 const RETRY_MS = 2000;
@@ -41,18 +41,7 @@ function applyFlags(flags) {
   Object.assign(body, flags);
   const state = document.getElementById("state")?.textContent ?? "";
   document.title = `${state} · Plimsoll`;
-  showFlatten(body);
-}
-
-/** @param {DOMStringMap} body */
-function showFlatten(body) {
-  const note = document.getElementById("flatten-note"), button = document.getElementById("flatten");
-  if (!note || !button || document.documentElement.dataset.access !== "owner") return;
-  const ordered = body.flattened === "yes";
-  button.classList.toggle("sent", ordered);
-  if (!ordered) return;
-  const clock = cells.get("clock") ?? "";
-  note.textContent = body.pending === "yes" ? "pending…" : `confirmed flat ${clock.slice(-8)}`;
+  showFlatten();
 }
 
 function watchSilence() {

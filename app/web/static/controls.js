@@ -31,14 +31,34 @@ function say(note, text, bad = false) {
   note.classList.toggle("bad", bad);
 }
 
+/** What a disk that cannot be written makes of a command that was done. @param {string} [journal] */
+const unwritten = (journal) => (journal ? `; not written to disk: ${journal}` : "");
+
+/** Say under the button how far flatten and lock is, from the flags that the server set on the body. */
+export function showFlatten() {
+  const button = find("flatten"), note = find("flatten-note"), flags = document.body.dataset;
+  if (!button || !note || document.documentElement.dataset.access !== "owner") return;
+  const told = flags.flattened !== "yes" ? "" : flags.pending === "yes" ? "pending" : "confirmed";
+  button.classList.toggle("sent", Boolean(told));
+  if (told === "confirmed") {
+    if (note.dataset.told !== told) note.dataset.at = document.querySelector('[data-c="clock"]')?.textContent?.slice(-8);
+    say(note, `confirmed flat ${note.dataset.at}${unwritten(flags.unwritten)}`);
+  } else if (told === "pending") {
+    say(note, `pending…${unwritten(flags.unwritten)}`);
+  } else if (note.dataset.told) {
+    say(note, "press and hold");
+  }
+  note.dataset.told = told;
+}
+
 function wireStop() {
   const button = find("stop"), note = find("stop-note");
   button?.addEventListener("click", async () => {
     say(note, "sending…");
     try {
-      await post("/api/stop-entries");
+      const told = await post("/api/stop-entries");
       document.body.dataset.stopped = "yes";
-      say(note, "entries are stopped; to allow them again: plimsoll rearm");
+      say(note, `entries are stopped; to allow them again: plimsoll rearm${unwritten(told.journal)}`, Boolean(told.journal));
     } catch (error) {
       say(note, String(error.message), true);
     }
@@ -67,8 +87,9 @@ function wireFlatten() {
     button.classList.add("sent");
     say(note, "sending…");
     try {
-      await post("/api/flatten", { why: "held on the page" });
-      say(note, "pending…");
+      const told = await post("/api/flatten", { why: "held on the page" });
+      say(note, `pending…${unwritten(told.journal)}`);
+      if (document.body.dataset.flattened === "yes") showFlatten(); // the stream was faster than the answer
     } catch (error) {
       button.classList.remove("sent");
       say(note, String(error.message), true);
