@@ -30,11 +30,11 @@ from app.domain.overrides import Overrides
 from app.engine.commands import Commands
 from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
-from app.engine.records import Record
-from app.engine.settings import EngineSettings
+from app.engine.records import Happened, Record
+from app.engine.settings import EVENTS_KEPT, EngineSettings
 from app.errors import Ours, SettingsError
 from app.mcu.stand_in import StandIn
-from app.ops.notify import listening, notify, status, watchdog_ns
+from app.ops.notify import notify, status, watchdog_ns
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
@@ -80,7 +80,7 @@ async def serve(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(service.venue.run(), name="venue")]
             tasks += [group.create_task(job(), name=name) for name, job in jobs]
-            tasks.append(group.create_task(_keep_telling(service), name="systemd"))
+            tasks.append(group.create_task(_keep_telling(service), name="telling"))
             notify("READY=1", status("started"))
             log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
             ready(service)
@@ -162,6 +162,7 @@ async def _engine(
     stated = accounts.of(venue.account_id) if accounts else None
     if stated is None:
         log.warning("%s", unstated(settings.account_file, venue.account_id, there=accounts is not None))
+    past = [Happened(**row) for row in await store.reader.events(EVENTS_KEPT)]
     panel = StandIn()
     engine = Engine(
         Parts(
@@ -178,6 +179,7 @@ async def _engine(
             native=native.active(),
         )
     )
+    engine.log.recall(past)
     venue.connect(engine)
     return engine, panel
 
@@ -304,10 +306,21 @@ async def _either(stop: asyncio.Event, broken: asyncio.Future[None]) -> None:
         broken.cancel()
 
 
+def _tell_journal(before: str, now: str) -> str:
+    """Log once that the journal cannot be written, and once that it can again. Returns `now`."""
+    if now and not before:
+        log.error("the journal cannot be written: %s", now)
+    elif before and not now:
+        log.warning("the journal is written again")
+    return now
+
+
 async def _keep_telling(service: Service) -> None:
-    """WATCHDOG and STATUS for systemd, from the loop that does the work; nothing where nobody listens."""
+    """WATCHDOG and STATUS for systemd, from the loop that does the work; the journal's state for the log."""
     period_ns = min(watchdog_ns() or STATUS_NS, STATUS_NS)
-    while listening():
+    failed = ""
+    while True:
         view = service.engine.snapshot()
+        failed = _tell_journal(failed, view.journal)
         notify("WATCHDOG=1", status(words.sentence(view.state, view.reasons)))
         await asyncio.sleep(period_ns / 1_000_000_000)

@@ -73,6 +73,7 @@ KEY = "demo-key"
 
 async def run(home: Path, port: int, *, keep: bool, say: Callable[[str], None]) -> None:
     """Start simulator and service, arm it, and go on until Ctrl-C. `home` holds settings and journal."""
+    _alone(home)  # before a simulator is started in vain
     free = _free_port(port)
     if free != port:
         say(f"port {port} is in use, the page is on {free}")
@@ -90,9 +91,7 @@ def write_settings(home: Path, url: str, port: int, *, keep: bool) -> Path:
 
     Raises Refused while another demo runs there.
     """
-    data = home / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    InstanceLock(data).release()  # another demo may be trading on it
+    data = _alone(home)
     if not keep:
         for old in data.iterdir():
             old.unlink()
@@ -103,6 +102,22 @@ def write_settings(home: Path, url: str, port: int, *, keep: bool) -> Path:
     file = home / "plimsoll.toml"
     file.write_text(SETTINGS.format(url=url, port=port))
     return file
+
+
+def _alone(home: Path) -> Path:
+    """The data folder of `home`, made when missing. Raises Refused while another demo trades there."""
+    data = home / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    try:
+        InstanceLock(data).release()
+    except Refused as refusal:
+        if refusal.rule != "store.in_use":
+            raise
+        hint = "stop it, or use another folder with --home"
+        running = Refused("demo.running", f"a demo is already running in {home}", hint=hint)
+        running.exit_code = 1  # a condition of the machine, not a trading rule
+        raise running from None
+    return data
 
 
 async def _serve(file: Path, simulator: asyncio.subprocess.Process, say: Callable[[str], None]) -> None:

@@ -20,6 +20,7 @@ from app import compose, demo
 from app.cli.causes import first_cause
 from app.cli.client import ask
 from app.config import load_file
+from app.engine.settings import EVENTS_KEPT
 from app.errors import Ours, Refused
 from app.store import InstanceLock
 from app.web.command_port import SOCKET_FILE
@@ -99,6 +100,37 @@ async def test_starts_closed_obeys_its_commands_and_leaves_nothing_behind(file: 
     InstanceLock(data).release()
 
 
+async def test_shows_the_events_of_the_run_before(file: Path) -> None:
+    async with running(file) as held:
+        await synced(held.service)
+        held.service.commands.execute("cli", "halt", "somebody", "lunch")
+        before = [(event.code, event.text) for event in held.service.engine.snapshot().events]
+    assert ("halt", "HALTED lunch") in before
+    await held.task
+    async with running(file) as held:
+        events = held.service.engine.snapshot().events
+        assert [(event.code, event.text) for event in events][-len(before) :] == before
+        assert len(events) <= EVENTS_KEPT
+
+
+async def test_logs_once_that_the_journal_cannot_be_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setattr(compose, "STATUS_NS", 1_000_000)
+    async with running(file) as held:
+        await synced(held.service)
+        failed = property(lambda _self: "disk is full")
+        with monkeypatch.context() as planted:
+            planted.setattr(type(held.service.store), "failed", failed)
+            while "the journal cannot be written: disk is full" not in caplog.text:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
+        while "the journal is written again" not in caplog.text:
+            await asyncio.sleep(0.001)
+    assert caplog.text.count("the journal cannot be written: disk is full") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_ends_cleanly_on_a_signal(file: Path, number: signal.Signals) -> None:
     async with running(file) as held:
@@ -121,10 +153,10 @@ async def test_keeps_trading_closed_for_an_account_nobody_stated(file: Path) -> 
 async def test_ends_when_the_engine_broke(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(file) as held:
 
-        def broken() -> None:
+        def broken(*_: object) -> None:
             raise ZeroDivisionError("planted")
 
-        monkeypatch.setattr(held.service.engine, "_check_feed", broken)
+        monkeypatch.setattr(held.service.engine.feed, "check", broken)
         asyncio.get_running_loop().call_soon(held.service.engine._tick)
         await asyncio.wait((held.task,))
     error = held.task.exception()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 
 from app.clock import Clock
 from app.engine.ports import Journal
@@ -16,6 +18,12 @@ class EventLog:
     def __init__(self, clock: Clock, journal: Journal, account_id: int) -> None:
         self._clock, self._journal, self._account_id = clock, journal, account_id
         self.recent: deque[Happened] = deque(maxlen=EVENTS_KEPT)
+
+    def recall(self, past: Iterable[Happened]) -> None:
+        """Show the lines of earlier runs, newest first, behind this one's own. They are in the journal
+        already.
+        """
+        self.recent.extend(islice(past, EVENTS_KEPT - len(self.recent)))
 
     def add(self, level: str, code: str, text: str, strategy: str = "") -> None:
         """`level` is info, warning or alarm; `code` is stable, `text` is for the owner."""

@@ -9,6 +9,7 @@ The only module that touches `sqlite3` connections. It knows nothing of records 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -28,6 +29,7 @@ Batch: TypeAlias = Sequence[tuple[str, Sequence[Row]]]
 BUSY_S = 5.0  # seconds to wait for a lock that only a foreign tool can hold; longer would hide it
 CHECKPOINT_PAGES = 1_000  # of 4 KiB: the log is folded into the file every 4 MB, some thousand orders
 LOG_LIMIT = 8 * 1024 * 1024  # bytes the log file keeps after a checkpoint; flash is small
+FILE_MODE = 0o600  # orders and balances are nobody else's business
 QUICK_CHECK_LINES = 3  # of the damage report, enough for an owner to send on
 
 WRITER_PRAGMAS = f"""
@@ -147,7 +149,7 @@ async def open_database(folder: Path, schema: Schema) -> Database:
     """
     path = folder / schema.file
     try:
-        version = 0 if _is_new(path) else await inspect(path, schema)
+        version = 0 if _made(path) else await inspect(path, schema)
         return await _open(path, schema, version)
     except (sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
@@ -157,8 +159,13 @@ def _read_only_uri(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def _is_new(path: Path) -> bool:
-    return not path.exists()
+def _made(path: Path) -> bool:
+    """Make the file, for our own user alone; False when it is there. SQLite gives its log the same mode."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+        return True
+    except FileExistsError:
+        return False
 
 
 async def _open(path: Path, schema: Schema, version: int) -> Database:

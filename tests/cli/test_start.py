@@ -13,6 +13,7 @@ import pytest
 
 from app.cli import main
 from app.demo import write_settings
+from app.errors import Refused
 from app.simulator.main import Simulator
 from app.store import InstanceLock
 from tests.cli.background import in_background, simulating
@@ -144,8 +145,16 @@ def test_refuses_a_settings_file_that_is_not_there(
     assert "none.toml" in capsys.readouterr().err
 
 
+def test_refuses_a_second_demo_in_the_same_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = InstanceLock(home / "data")
+    assert main(["demo", "--home", str(home)]) == 1
+    lock.release()
+    said = capsys.readouterr().err
+    assert "a demo is already running" in said and "systemctl" not in said
+
+
 def test_refuses_to_wipe_the_journal_of_a_running_demo(home: Path, simulator: tuple[Simulator, str]) -> None:
     lock = InstanceLock(home / "data")
-    with pytest.raises(Exception, match="is used by process"):
+    with pytest.raises(Refused, match=rf"a demo is already running in {home}; .*--home"):
         write_settings(home, simulator[1], 0, keep=False)
     lock.release()

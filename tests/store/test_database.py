@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +55,17 @@ async def test_writes_with_the_durability_the_file_needs(
         "trusted_schema": 0,
         "foreign_keys": 1,
     }
+
+
+async def test_makes_files_that_nobody_else_can_read(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        opened = await open_database(tmp_path, STATE)
+    finally:
+        os.umask(mask)
+    assert {path.name for path in tmp_path.iterdir()} >= {STATE.file, f"{STATE.file}-wal"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    await opened.close()
 
 
 async def test_reads_through_a_connection_that_cannot_write_or_checkpoint(
