@@ -52,6 +52,8 @@ def _online(view: Row) -> list[str]:
         text[-1] += f"unrealised {today['unrealised'] or 'unknown'})"
     held = ", ".join(f"{position['net']:+d} {position['symbol']}" for position in view["positions"])
     text.append(f"held    {held or 'flat'}")
+    if not view["link_up"] or not view["synced"]:
+        text.append("these figures are last known: the venue does not confirm them now")
     return text
 
 

@@ -65,9 +65,10 @@ def test_prints_the_state_and_its_reasons(
     assert main(["status", "--data-dir", str(folder)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("HALTED") and "because the session is closed; ends Fri 18:00 New York" in out
-    assert "net 204.94" in out and "+1 ES" in out
+    assert "net 204.94" in out and "+1 ES" in out and "last known" not in out
     engine.view = FRESH
     assert main(["status", "--data-dir", str(folder)]) == 0
+    assert "these figures are last known" in capsys.readouterr().out
 
 
 def test_prints_orders_and_positions_as_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
