@@ -1,1 +1,1 @@
-"""Plimsoll: a trading appliance. One process, two desks, one engine, one gate, one journal, one kill switch."""
+"""Plimsoll: a trading appliance. One process, one engine, one gate, one journal, one kill switch."""
