@@ -34,6 +34,7 @@ from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
 from app.errors import Ours, SettingsError
 from app.mcu.stand_in import StandIn
+from app.ops.memory import return_large_buffers
 from app.ops.notify import notify, status, watchdog_ns
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
@@ -72,6 +73,7 @@ async def serve(
     settings: Settings, ready: Callable[[Service], None], stop: asyncio.Event | None = None
 ) -> None:
     """Run the service until SIGTERM, SIGINT or `stop`. Raises the first fatal cause, everything closed."""
+    return_large_buffers()
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
         service, jobs = await _start(settings, stack)
