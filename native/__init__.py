@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 __all__ = [
     "NativeError",
     "active",
+    "fanout",
     "fixed",
     "frames",
     "gate",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 MODULES = (
+    "fanout",
     "fixed",
     "frames",
     "gate",
@@ -41,7 +43,7 @@ MODULES = (
     "wire",
 )
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
-UNLOCKED = ("sequences",)
+UNLOCKED = ("fanout", "sequences")
 VARIABLE = "PLIMSOLL_NATIVE"
 
 
@@ -72,6 +74,7 @@ def _pick(name: str, choice: str) -> ModuleType:
 _CHOICE = _choice()
 
 if TYPE_CHECKING:
+    from native import fanout_py as fanout
     from native import fixed_py as fixed
     from native import frames_py as frames
     from native import gate_py as gate
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from native import sequences_py as sequences
     from native import wire_py as wire
 else:
+    fanout = _pick("fanout", _CHOICE)
     fixed = _pick("fixed", _CHOICE)
     frames = _pick("frames", _CHOICE)
     gate = _pick("gate", _CHOICE)

@@ -39,6 +39,7 @@ JOBS = (
     "bars_coarsen",
     "ticks_to_bars",
     "trade_update",
+    "broadcast",
 )
 JOB_SECONDS = (
     900  # the longest job takes some two minutes on a quiet machine; the board is several times slower

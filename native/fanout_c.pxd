@@ -1,0 +1,37 @@
+# C types for native/fanout_py.py compiled as native.fanout_c. Declarations only; the logic is in the Python source.
+
+cimport cython
+from libc.stdint cimport int64_t
+
+@cython.final
+@cython.freelist(8)
+cdef class Client:
+    cdef int fd
+    cdef readonly object transport
+    cdef int64_t had, behind
+
+cdef class Fanout:
+    cdef dict _clients
+    cdef int64_t _limit, _number, _patience
+    cdef bytes _latest
+    cdef int[::1] _fds
+    cdef int64_t[::1] _results
+
+    cpdef add(self, object fd, object transport)
+    cpdef bint remove(self, object transport) except -1
+    @cython.locals(latest=bytes)
+    cpdef publish(self, object message)
+    @cython.locals(client=Client, waiting=Py_ssize_t)
+    cpdef Py_ssize_t waiting(self) except -1
+    @cython.locals(dropped=list, due=list, count=Py_ssize_t)
+    cpdef list flush(self)
+
+    @cython.locals(room=Py_ssize_t)
+    cdef int _grow(self) except -1
+    @cython.locals(due=list, count=Py_ssize_t, client=Client, held=int64_t)
+    cdef list _due(self, list dropped)
+    @cython.locals(index=Py_ssize_t)
+    cdef int _send(self, Py_ssize_t count) except -1
+    @cython.locals(size=Py_ssize_t, index=Py_ssize_t, taken=int64_t, client=Client)
+    cdef int _settle(self, list due, list dropped) except -1
+    cdef bint _rest(self, Client client, int64_t taken) except -1
