@@ -155,7 +155,9 @@ class Order:
     filled: int = 0
     created_ns: int = 0
     updated_ns: int = 0
-    venue_updated_ns: int = 0  # the venue's own stamp of its last word, compared only with its own
+    venue_updated_ns: int = field(
+        default=0, compare=False
+    )  # the venue's own stamp of its last word, compared only with its own
     reason: str = ""  # the venue's or our words for REJECTED, WITHDRAWN, LOST
     cancel_requested: bool = False
     ref: str = field(default="")  # the strategy's own name for it

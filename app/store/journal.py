@@ -64,8 +64,8 @@ class Store:
                 market += MARKET_ROWS[kind](record)
             else:
                 raise Ours(f"no table for {kind.__name__}")
-        if then is not None and any(isinstance(r, ArmedChanged) and r.armed for r in records):
-            then = partial(self._begin_to_mark, then)
+        if any(isinstance(r, ArmedChanged) and r.armed for r in records):
+            then = partial(self._begin_to_mark, then or _nobody)
         if state and market and then is not None:
             then = _Both(then)
         if state or not market:
@@ -126,10 +126,14 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits, close both files, free the folder. May be called twice."""
-        if self._arming:
+        await self._stack.aclose()
+        if self._arming:  # the last commits may have armed
             await asyncio.wait(self._arming)
         await self._mark.settled()
-        await self._stack.aclose()
+
+
+def _nobody(error: Exception | None) -> None:
+    """Waits for a record that nobody waits for."""
 
 
 async def open_journal(data_dir: Path, clock: Clock) -> Store:

@@ -58,8 +58,11 @@ class ArmedMark:
             await asyncio.wait(self._work)
 
     def _make(self) -> None:
-        with self._path.open("w") as file:
-            os.fsync(file.fileno())
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
         self._sync_folder()
 
     def _sync_folder(self) -> None:

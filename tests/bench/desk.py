@@ -54,6 +54,9 @@ class Kept:
     def failed(self) -> str:
         return self._store.failed if self._store is not None else ""
 
+    def disarm(self) -> None:
+        """Nothing outlives a benchmark."""
+
     def append(
         self, records: Sequence[Record], then: Callable[[Exception | None], None] | None = None
     ) -> None:

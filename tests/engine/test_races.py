@@ -387,7 +387,7 @@ def test_tells_the_strategy_of_an_order_that_was_withdrawn() -> None:
 
 def test_starts_no_second_complete_read_when_a_read_of_what_is_open_failed(world: World) -> None:
     begun: list[int] = []
-    world.wire.read = begun.append  # type: ignore[method-assign]
+    world.wire.read = lambda since_ns: begun.append(since_ns)  # type: ignore[method-assign]
     world.engine.reads.now()
     world.engine.on_read_failed(ACCOUNT, "time-out", False)
     world.run(12)
