@@ -33,6 +33,11 @@ class OrderType(StrEnum):
     JOIN_ASK = "join_ask"
     UNKNOWN = "unknown"
 
+    @property
+    def is_stop(self) -> bool:
+        """Triggers when the market goes against it."""
+        return self in (OrderType.STOP, OrderType.TRAILING_STOP)
+
 
 class Role(StrEnum):
     """What an order is for. ENTRY may add exposure; the others only take it away."""

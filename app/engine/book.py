@@ -162,19 +162,15 @@ class Book:
         if reducing and not report.parent_id and report.type is OrderType.MARKET:
             return Role.EXIT
         if report.parent_id or reducing:
-            return Role.STOP if report.type in (OrderType.STOP, OrderType.TRAILING_STOP) else Role.TARGET
+            return Role.STOP if report.type.is_stop else Role.TARGET
         return Role.ENTRY
 
 
 def net_stopped(orders: Iterator[Order], net: int) -> int:
     """Contracts covered by working stops against a position of `net`."""
-    stops = (OrderType.STOP, OrderType.TRAILING_STOP)
     against = Side.SELL if net > 0 else Side.BUY
     return sum(
         o.remaining
         for o in orders
-        if o.state is OrderState.WORKING
-        and o.type in stops
-        and o.side is against
-        and o.stop_ticks is not None
+        if o.state is OrderState.WORKING and o.type.is_stop and o.side is against and o.stop_ticks is not None
     )

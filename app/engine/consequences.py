@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.events import Fill
-from app.domain.orders import Order, OrderState, OrderType, Role
+from app.domain.orders import Order, OrderState, Role
 from app.engine import words
 from app.engine.book import Book
 from app.engine.cancels import Cancels
@@ -24,7 +24,6 @@ ACCOUNT_STOPPED = (
     "account is locked",
     "account locked",
 )
-_STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 
 
 class Consequences:
@@ -49,7 +48,7 @@ class Consequences:
         if order.filled and order.role is Role.ENTRY:
             self._one_cancels_other(order)
         self._cancels.heard(order)
-        if order.type in _STOPS:
+        if order.type.is_stop:
             self._protection.check(order.contract)
         if before is OrderState.LOST:
             self._surfaced(order)

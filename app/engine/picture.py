@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from app.clock import Clock
-from app.domain.instruments import Instrument, by_contract, ticks_to_price
 from app.domain.market import Quote
 from app.domain.orders import Order, OrderState, Role
 from app.domain.pnl import DayPnl
 from app.domain.units import money
+from app.engine import words
 from app.engine.board import Board
 from app.engine.book import Book
 from app.engine.events import EventLog
@@ -32,7 +33,6 @@ from app.engine.snapshot import (
     TodayView,
 )
 from app.engine.trading import Trading
-from app.errors import Refused
 from app.risk.limits import Limits
 from app.risk.state import Code, Kind, Reason
 
@@ -157,21 +157,8 @@ def _today(engine: Source, today: DayPnl | None) -> TodayView | None:
     )
 
 
-def _instrument(contract: str) -> Instrument | None:
-    try:
-        return by_contract(contract)
-    except Refused:
-        return None
-
-
 def _pricer(contract: str) -> Callable[[int | None], str]:
-    instrument = _instrument(contract)
-    return lambda ticks: "" if ticks is None or instrument is None else ticks_to_price(instrument, ticks)
-
-
-def _symbol(contract: str) -> str:
-    instrument = _instrument(contract)
-    return instrument.symbol if instrument is not None else contract
+    return partial(words.price, contract)
 
 
 def _position(engine: Source, contract: str) -> PositionView:
@@ -181,7 +168,7 @@ def _position(engine: Source, contract: str) -> PositionView:
     targets = [o.limit_ticks for o in legs if o.role is Role.TARGET]
     return PositionView(
         contract,
-        _symbol(contract),
+        words.symbol(contract),
         book.net(contract),
         _average(engine, contract),
         _money(book.ledger.unrealised_micro(contract, book.quotes.get(contract))),
@@ -193,7 +180,7 @@ def _position(engine: Source, contract: str) -> PositionView:
 
 def _average(engine: Source, contract: str) -> str:
     """The mean entry price of the open lots, for the eye only."""
-    net, instrument = engine.book.net(contract), _instrument(contract)
+    net, instrument = engine.book.net(contract), words.instrument(contract)
     if not net or instrument is None:
         return ""
     # gross at a mark of zero ticks is minus what the open lots cost
@@ -218,7 +205,7 @@ def _order(order: Order) -> OrderView:
         order.venue_id,
         order.strategy,
         order.contract,
-        _symbol(order.contract),
+        words.symbol(order.contract),
         order.side.name.lower(),
         order.size,
         order.filled,

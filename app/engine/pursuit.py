@@ -40,7 +40,7 @@ class Acts:
 
 
 class Pursuit:
-    """One account's goal. `raise_to` starts it at once; snapshots drive it; `confirmed` ends it."""
+    """One account's goal. `aim` starts it at once; snapshots drive it; `confirmed` ends it."""
 
     def __init__(
         self,
@@ -65,14 +65,12 @@ class Pursuit:
         self._timer: Timer | None = None
         self._next_mono_ns = 0
         self._reading = False
-        self._closes: dict[str, int] = {}  # contract -> monotonic time of a close call without an answer
+        self._closes: set[str] = set()  # contracts with a close call that is not answered
         self._answered: dict[str, int] = {}  # contract -> when its last close was answered
         self._read_mono_ns = 0  # when the newest read began
         self._started_mono_ns = 0
         self._hurried = False
-        self._only: frozenset[str] = (
-            frozenset()
-        )  # contracts that a strategy asked to close, while no FLAT is on
+        self._only: frozenset[str] = frozenset()  # contracts that a strategy asked to close
 
     def view(self) -> GoalView:
         return GoalView(self.goal.name.lower(), not self.done, self.detail, self._next_mono_ns)
@@ -118,7 +116,7 @@ class Pursuit:
 
     def on_reply(self, contract: str, reply: Reply) -> None:
         """A close call was answered. REJECTED with no position is as good as done; the next read tells."""
-        self._closes.pop(contract, None)
+        self._closes.discard(contract)
         self._answered[contract] = self._clock.mono_ns()
         if reply.outcome is not Outcome.ACCEPTED:
             self.detail = f"close {contract}: {reply.reason or reply.outcome}"
@@ -155,12 +153,9 @@ class Pursuit:
         self._journal.append([self._record()], _flushed)  # nobody waits, and yet at once: a crash may follow
         if self._book.read_once and not self._idle:
             self._act()
-        if not self._left_known():
+        if self._book.read_once and not self._left():
             self.detail = "confirming"
         self._schedule()
-
-    def _left_known(self) -> bool:
-        return not self._book.read_once or bool(self._left())
 
     def _left(self) -> list[str]:
         """What still stands between the account and the goal, in words; empty = nothing left."""
@@ -209,7 +204,7 @@ class Pursuit:
         unread = self._answered.get(contract, 0) > self._read_mono_ns
         if contract in self._closes or unread or self._closing_order(contract):
             return  # repeated only when answered, read again since, and no order of an earlier one works
-        self._closes[contract] = self._clock.mono_ns()
+        self._closes.add(contract)
         self._lifecycle.closing[contract] = self._owner(contract)
         self._venue.close(contract)
 
