@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,16 @@ import native
 from app.clock import Clock, SystemClock
 from app.config import AccountStatement, Settings, load_accounts
 from app.config.settings import Risk
-from app.domain.calendar import TradingCalendar
+from app.domain import instruments
+from app.domain.calendar import TradingCalendar, trade_date
 from app.domain.overrides import Overrides
+from app.domain.products import Products
 from app.engine.commands import Commands
 from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
-from app.errors import Ours, SettingsError
+from app.errors import Ours, Refused, SettingsError
 from app.mcu.stand_in import StandIn
 from app.ops.memory import return_large_buffers
 from app.ops.notify import notify, status, watchdog_ns
@@ -49,6 +52,7 @@ from app.web.server import Web, check_address
 
 VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
+PRODUCTS_FILE = "products.toml"  # the same for fees and caps of products, see domain.products
 STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
 MS = 1_000_000
 
@@ -161,6 +165,7 @@ async def _engine(
     venue: TopstepX,
 ) -> tuple[Engine, StandIn]:
     accounts = load_accounts(settings.account_file)
+    caps = _products(settings.account_file, clock.utc_ns())
     stated = accounts.of(venue.account_id) if accounts else None
     if stated is None:
         log.warning("%s", unstated(settings.account_file, venue.account_id, there=accounts is not None))
@@ -174,7 +179,7 @@ async def _engine(
             venue=venue,
             panel=panel,
             settings=_engine_settings(settings, venue.account_id),
-            limits=limits(settings.risk, stated),
+            limits=limits(settings.risk, stated, caps),
             rules=rules(stated),
             strategies=strategies,
             recovered=await store.recover(clock.utc_ns()),
@@ -197,13 +202,19 @@ def _engine_settings(settings: Settings, account_id: int) -> EngineSettings:
     )
 
 
-def limits(risk: Risk, stated: AccountStatement | None) -> Limits:
-    """The limits in force. An account nobody stated gets the narrowest; trading is closed on it anyway."""
+def limits(risk: Risk, stated: AccountStatement | None, caps: Mapping[str, int]) -> Limits:
+    """The limits in force. An account nobody stated gets the narrowest; trading is closed on it anyway.
+
+    `caps` are the venue's, by symbol; they narrow what the settings allow and never widen it.
+    """
+    most = dict(risk.max_contracts)
+    for symbol, cap in caps.items():
+        most[symbol] = min(cap, most.get(symbol, risk.default_max_contracts))
     return Limits(
         max_contracts_tenths=stated.max_contracts_tenths if stated else 1,
         maximum_loss_limit_micro=stated.maximum_loss_limit_micro if stated else MICRO,
         daily_loss_limit_micro=stated.daily_loss_limit_micro if stated else None,
-        max_contracts_symbol=dict(risk.max_contracts),
+        max_contracts_symbol=most,
         max_contracts_symbol_default=risk.default_max_contracts,
         max_order_contracts=risk.max_order_contracts,
         collar_ticks=risk.collar_ticks,
@@ -255,13 +266,33 @@ def _plain(value: object) -> object:
 
 
 def _overrides(account_file: Path) -> Overrides | None:
-    file = account_file.with_name(CALENDAR_FILE)
+    text = _beside(account_file, CALENDAR_FILE)
+    return None if text is None else Overrides.parse(text)
+
+
+def _products(account_file: Path, utc_ns: int) -> Mapping[str, int]:
+    """The owner's fees put in force, and their caps by symbol, as of the day that `utc_ns` lies in.
+
+    While the clock is not set the newest entries count; the desk is closed until it is.
+    """
+    products = Products.parse(_beside(account_file, PRODUCTS_FILE) or "")
     try:
-        return Overrides.parse(file.read_text(encoding="utf-8"))
+        day = trade_date(utc_ns)
+    except Refused:
+        day = date.max
+    instruments.state_fees(products.fees_micro(day))
+    return products.caps(day)
+
+
+def _beside(account_file: Path, name: str) -> str | None:
+    """The text of an owner's file that may be missing. Raises SettingsError when it cannot be read."""
+    file = account_file.with_name(name)
+    try:
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError("calendar", f"{file} cannot be read: {error}") from None
+        raise SettingsError(file.stem, f"{file} cannot be read: {error}") from None
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -19,7 +19,8 @@ import pytest
 from app import compose, demo
 from app.cli.causes import first_cause
 from app.cli.client import ask
-from app.config import load_file
+from app.config import Risk, load_file
+from app.domain.instruments import by_symbol, state_fees
 from app.engine.settings import EVENTS_KEPT
 from app.errors import Ours, Refused
 from app.store import InstanceLock
@@ -192,6 +193,23 @@ async def test_refuses_a_calendar_it_does_not_understand(file: Path) -> None:
     with pytest.raises(Refused):
         async with running(file):
             pass
+
+
+async def test_puts_the_owners_fees_and_caps_in_force(file: Path) -> None:
+    stated = "[[product]]\nsymbol = 'ES'\nfrom = 2026-01-01\nfee = '9.99'\nmax_contracts = 0\n"
+    (file.parent / "products.toml").write_text(stated)
+    try:
+        async with running(file) as held:
+            await synced(held.service)
+            assert by_symbol("ES").fee_round_turn_micro == 9_990_000
+            assert held.service.engine.limits.max_contracts_of("ES") == 0
+    finally:
+        state_fees({})
+
+
+def test_a_cap_narrows_and_never_widens() -> None:
+    wide = compose.limits(Risk(max_contracts={"ES": 2}), None, {"ES": 5, "NQ": 3, "CL": 0})
+    assert [wide.max_contracts_of(symbol) for symbol in ("ES", "NQ", "CL", "GC")] == [2, 1, 0, 1]
 
 
 def test_the_running_service_has_imported_nothing_heavy(file: Path, tmp_path: Path) -> None:

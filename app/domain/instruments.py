@@ -7,8 +7,8 @@ ids ("EP"), the `symbol` the exchange's ticker ("ES"). What is not in the table 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
 from typing import NoReturn
@@ -182,7 +182,8 @@ TABLE: tuple[Instrument, ...] = (
     *_group("livestock", "GJKMNQVZ", ("HE HE 0.025 10 10 HE",)),
 )
 
-_BY_SYMBOL = {instrument.symbol: instrument for instrument in TABLE}
+_BUILT_IN = {instrument.symbol: instrument for instrument in TABLE}
+_BY_SYMBOL = dict(_BUILT_IN)  # what is in force: see state_fees
 _BY_PRODUCT = {instrument.product: instrument for instrument in TABLE}
 
 
@@ -217,7 +218,20 @@ def by_contract(contract_id: object) -> Instrument:
 
 def family_of(instrument: Instrument) -> tuple[Instrument, ...]:
     """Every product on the same underlying, itself included: ES and MES."""
-    return tuple(other for other in TABLE if other.family == instrument.family)
+    return tuple(other for other in _BY_SYMBOL.values() if other.family == instrument.family)
+
+
+def state_fees(fees_micro: Mapping[str, int]) -> None:
+    """The owner's round turns by symbol, in force instead of the built-in ones; the others go back to those.
+
+    For the whole process, and only at its start, before anything holds an instrument: the gate tells
+    products apart by identity. Raises KeyError for a symbol without a row.
+    """
+    stated = {_BUILT_IN[symbol]: fee for symbol, fee in fees_micro.items()}
+    for built_in in TABLE:
+        fee = stated.get(built_in)
+        instrument = built_in if fee is None else replace(built_in, fee_round_turn_micro=fee)
+        _BY_SYMBOL[instrument.symbol] = _BY_PRODUCT[instrument.product] = instrument
 
 
 def ticks_to_nano(instrument: Instrument, ticks: int) -> int:
