@@ -18,17 +18,14 @@ names the entry.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from app.domain import entries
 from app.domain.holidays import FIRST_DATE, FRIDAY, GROUPS, LAST_DATE, VENUE_FLAT, minute, regular_close
 from app.errors import SettingsError
-
-TEXT_LIMIT = 262_144  # characters of an override file: thousands of entries, far from any real one
-ENTRY_LIMIT = 2_000  # entries: a hundred a year over the whole coverage
 
 _KEYS = {"date", "closed", "close", "flat", "group", "reason"}
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
@@ -55,10 +52,8 @@ class Overrides:
     @classmethod
     def parse(cls, text: str) -> Overrides:
         """Entries of a TOML `text`. Raises SettingsError."""
-        entries = _entries(text)
         days: dict[tuple[date, str | None], DayOverride] = {}
-        for number, entry in enumerate(entries, start=1):
-            where = f"calendar.day[{number}]"
+        for where, entry in entries.read(text, "calendar", "day", _KEYS):
             day = _day(where, entry)
             if (day.date, day.group) in days:
                 raise SettingsError(f"{where}.date", f"{day.date} is listed twice for the same products")
@@ -70,26 +65,7 @@ class Overrides:
         return self.days.get((day, group)) or self.days.get((day, None))
 
 
-def _entries(text: str) -> list[Any]:
-    if len(text) > TEXT_LIMIT:
-        raise SettingsError("calendar", f"longer than {TEXT_LIMIT} characters")
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError("calendar", f"not TOML: {error}") from None
-    if unknown := set(document) - {"day"}:
-        raise SettingsError(f"calendar.{min(unknown)}", "unknown; only [[day]] entries are known")
-    entries = document.get("day", [])
-    if not isinstance(entries, list) or len(entries) > ENTRY_LIMIT:
-        raise SettingsError("calendar.day", f"write up to {ENTRY_LIMIT} [[day]] entries")
-    return entries
-
-
-def _day(where: str, entry: object) -> DayOverride:
-    if not isinstance(entry, dict):
-        raise SettingsError(where, "write it as a [[day]] entry")
-    if unknown := set(entry) - _KEYS:
-        raise SettingsError(f"{where}.{min(unknown)}", f"unknown; known are {', '.join(sorted(_KEYS))}")
+def _day(where: str, entry: dict[str, Any]) -> DayOverride:
     day = DayOverride(
         date=_date(where, entry.get("date")),
         closed=_typed(where, entry, "closed", bool, False),
@@ -110,8 +86,7 @@ def _typed(where: str, entry: dict[str, Any], key: str, kind: type, default: Any
 
 
 def _date(where: str, value: object) -> date:
-    if type(value) is not date:  # a TOML date-time is a subclass and would carry a time nobody reads
-        raise SettingsError(f"{where}.date", "write a date without quotes, such as 2027-01-18")
+    value = entries.day(f"{where}.date", value)
     if not FIRST_DATE <= value <= LAST_DATE:
         raise SettingsError(f"{where}.date", f"{value} is outside {FIRST_DATE} to {LAST_DATE}")
     if value.weekday() > FRIDAY:

@@ -14,18 +14,16 @@ that names the entry. The caller reads the file.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from app.domain import entries
 from app.domain.instruments import by_symbol, symbols_like
 from app.domain.units import micro
 from app.errors import Refused, SettingsError
 
-TEXT_LIMIT = 262_144  # characters: thousands of entries, far from any real file
-ENTRY_LIMIT = 1_000  # entries: every product re-stated twenty times
 MOST_FEE_MICRO = 100_000_000  # 100 USD a round turn; the dearest published is below 5
 MOST_CONTRACTS = 1_000  # the largest account may hold 150 micros
 REASON_LIMIT = 200  # characters
@@ -52,15 +50,13 @@ class Products:
     @classmethod
     def parse(cls, text: str) -> Products:
         """Entries of a TOML `text`. Raises SettingsError."""
-        found = [_entry(f"products.product[{n}]", each) for n, each in enumerate(_entries(text), start=1)]
-        seen: set[tuple[str, date]] = set()
-        for number, entry in enumerate(found, start=1):
-            if (entry.symbol, entry.since) in seen:
-                raise SettingsError(
-                    f"products.product[{number}]", f"{entry.symbol} from {entry.since} is listed twice"
-                )
-            seen.add((entry.symbol, entry.since))
-        return cls(tuple(sorted(found, key=lambda entry: entry.since)))
+        found: dict[tuple[str, date], ProductEntry] = {}
+        for where, written in entries.read(text, "products", "product", _KEYS):
+            entry = _entry(where, written)
+            if (entry.symbol, entry.since) in found:
+                raise SettingsError(where, f"{entry.symbol} from {entry.since} is listed twice")
+            found[entry.symbol, entry.since] = entry
+        return cls(tuple(sorted(found.values(), key=lambda entry: entry.since)))
 
     def fees_micro(self, day: date) -> Mapping[str, int]:
         """What one contract in and out costs on `day`, for the symbols that were stated."""
@@ -79,35 +75,14 @@ class Products:
         }
 
 
-def _entries(text: str) -> list[Any]:
-    if len(text) > TEXT_LIMIT:
-        raise SettingsError("products", f"longer than {TEXT_LIMIT} characters")
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError("products", f"not TOML: {error}") from None
-    if unknown := set(document) - {"product"}:
-        raise SettingsError(f"products.{min(unknown)}", "unknown; only [[product]] entries are known")
-    entries = document.get("product", [])
-    if not isinstance(entries, list) or len(entries) > ENTRY_LIMIT:
-        raise SettingsError("products.product", f"write up to {ENTRY_LIMIT} [[product]] entries")
-    return entries
-
-
-def _entry(where: str, entry: object) -> ProductEntry:
-    if not isinstance(entry, dict):
-        raise SettingsError(where, "write it as a [[product]] entry")
-    if unknown := set(entry) - _KEYS:
-        raise SettingsError(f"{where}.{min(unknown)}", f"unknown; known are {', '.join(sorted(_KEYS))}")
-    since = entry.get("from")
-    if type(since) is not date:  # a TOML date-time is a subclass and would carry a time nobody reads
-        raise SettingsError(f"{where}.from", "write a date without quotes, such as 2026-11-01")
+def _entry(where: str, entry: Mapping[str, Any]) -> ProductEntry:
     reason = entry.get("reason", "")
     if not isinstance(reason, str) or len(reason) > REASON_LIMIT:
         raise SettingsError(f"{where}.reason", f"write up to {REASON_LIMIT} characters in quotes")
     fee, most = _fee(where, entry.get("fee")), _most(where, entry.get("max_contracts"))
     if fee is None and most is None:
         raise SettingsError(where, "states neither fee nor max_contracts")
+    since = entries.day(f"{where}.from", entry.get("from"))
     return ProductEntry(_symbol(where, entry.get("symbol")), since, fee, most)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from app.domain.calendar import CHICAGO, NS, Overrides, TradingCalendar, trade_date
-from app.domain.overrides import ENTRY_LIMIT, TEXT_LIMIT
+from app.domain.entries import ENTRY_LIMIT, TEXT_LIMIT
 from app.errors import Refused, SettingsError
 
 TUESDAY = date(2026, 11, 24)

@@ -7,8 +7,9 @@ from datetime import date
 
 import pytest
 
+from app.domain.entries import ENTRY_LIMIT, TEXT_LIMIT
 from app.domain.instruments import TABLE, by_contract, by_symbol, family_of, state_fees
-from app.domain.products import ENTRY_LIMIT, TEXT_LIMIT, Products
+from app.domain.products import Products
 from app.errors import SettingsError
 
 NG_IN_NOVEMBER = 'symbol = "NG"\nfrom = 2026-11-01\nfee = "4.10"\nmax_contracts = 3'
