@@ -43,6 +43,7 @@ from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
 from app.store import Store, open_journal
+from app.store.retention import SWEEP_NS
 from app.strategies import build
 from app.venues.topstepx.adapter import TopstepX
 from app.web import words
@@ -87,6 +88,7 @@ async def serve(
             tasks = [group.create_task(service.venue.run(), name="venue")]
             tasks += [group.create_task(job(), name=name) for name, job in jobs]
             tasks.append(group.create_task(_keep_telling(service), name="telling"))
+            tasks.append(group.create_task(_keep_sweeping(service), name="retention"))
             notify("READY=1", status("started"))
             log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
             ready(service)
@@ -357,3 +359,10 @@ async def _keep_telling(service: Service) -> None:
         failed = _tell_journal(failed, view.journal)
         notify("WATCHDOG=1", status(words.sentence(view.state, view.reasons)))
         await asyncio.sleep(period_ns / 1_000_000_000)
+
+
+async def _keep_sweeping(service: Service) -> None:
+    """Old rows go a bite at a time; the first one once the start is over."""
+    while True:
+        await asyncio.sleep(SWEEP_NS / 1_000_000_000)
+        service.store.sweep(service.clock.utc_ns())

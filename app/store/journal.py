@@ -20,6 +20,7 @@ from app.store.database import open_database, open_reader
 from app.store.lock import InstanceLock
 from app.store.mark import ArmedMark
 from app.store.reader import StoreReader
+from app.store.retention import MARKET_DAYS, STATE_DAYS, stale
 from app.store.rows import MARKET_ROWS, STATE_ROWS, Row
 from app.store.schema import MARKET, STATE
 from app.store.writer import Then, Writer
@@ -72,6 +73,12 @@ class Store:
             self._state.put(tuple(state), then)
         if market:
             self._market.put(tuple(market), then)
+
+    def sweep(self, utc_ns: int) -> None:
+        """Let one bite of rows go that are older at `utc_ns` than `retention` keeps; nobody waits for it."""
+        for writer, days in ((self._state, STATE_DAYS), (self._market, MARKET_DAYS)):
+            if rows := stale(days, utc_ns):
+                writer.put(tuple(rows), None)
 
     def disarm(self) -> None:
         """See `ports.Journal`."""
