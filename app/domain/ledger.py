@@ -10,7 +10,8 @@ date of each fill, as the balance moves. *Trade view* (`trades`, `lots`): the fe
 its lot and are booked at the exit.
 
 Fills may arrive in any order: they count by (time, id), and after a late one its contract is rebuilt when
-next asked about. In order, a fill costs O(1). Nothing here knows a quote's age, a limit, an order or a file.
+the ledger is next asked. In order, a fill costs O(1), and so does what gate and watch ask on every quote: the
+sums of the account are kept. Nothing here knows a quote's age, a limit, an order or a file.
 """
 
 from __future__ import annotations
@@ -52,6 +53,14 @@ class Ledger:
         self._contract_of: dict[int, str] = {}  # fill id -> contract
         self._voided: set[int] = set()  # also of fills that were never seen: a void may overtake its fill
         self._books: dict[str, _ContractBook] = {}
+        self._stale = False  # a book is: all below waits for `_rebuild`
+        self._clear_sums()
+
+    def _clear_sums(self) -> None:
+        self._open: dict[str, Fifo] = {}  # the accounts of contracts that are not flat
+        self._gross: dict[date, int] = {}  # of the account by trade date, as are the fees
+        self._fees: dict[date, int] = {}
+        self._cash_micro = 0  # gross less fees of everything
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -75,8 +84,41 @@ class Ledger:
             self._books[fill.contract] = book
         self._account_id = fill.account_id
         self._contract_of[fill.id] = fill.contract
-        book.add(Booked(fill, strategy, trade_date))
+        booked = Booked(fill, strategy, trade_date)
+        if not book.add(booked):
+            self._stale = True
+            return True
+        gross = book.apply(booked)
+        if not self._stale:  # of another contract, perhaps: the sums are made anew then
+            self._keep(book.account, gross, fill.fees_micro, trade_date)
         return True
+
+    def _keep(self, account: Fifo, gross_micro: int, fees_micro: int, day: date) -> None:
+        """One more fill in the sums of the account."""
+        if account.net:
+            self._open[account.contract] = account
+        else:
+            self._open.pop(account.contract, None)
+        self._gross[day] = self._gross.get(day, 0) + gross_micro
+        self._fees[day] = self._fees.get(day, 0) + fees_micro
+        self._cash_micro += gross_micro - fees_micro
+
+    def _rebuild(self) -> None:
+        """After a late or voided fill: its contract is worked through again, and the sums are made anew."""
+        self._stale = False
+        self._clear_sums()
+        for book in self._books.values():
+            if book.stale:
+                book.rebuild()
+            account = book.account
+            for day, fees in account.fees_by_day.items():
+                self._keep(account, account.gross_by_day.get(day, 0), fees, day)
+
+    @property
+    def _current(self) -> dict[str, _ContractBook]:
+        if self._stale:
+            self._rebuild()
+        return self._books
 
     def void(self, fill_id: int) -> bool:
         """The venue took an execution back; False when it was not booked. It can never be booked again."""
@@ -85,6 +127,7 @@ class Ledger:
         if contract is None:
             return False
         self._books[contract].remove(fill_id)
+        self._stale = True
         return True
 
     def has(self, fill_id: int) -> bool:
@@ -95,30 +138,38 @@ class Ledger:
 
     def net(self, contract: str) -> int:
         """Signed contracts of the account."""
-        book = self._books.get(contract)
-        return book.account.net if book else 0
+        if self._stale:
+            self._rebuild()
+        account = self._open.get(contract)
+        return account.net if account is not None else 0
 
     def net_of(self, strategy: str, contract: str) -> int:
         """Signed contracts of a strategy's sub-book."""
-        book = self._books.get(contract)
+        book = self._current.get(contract)
         sub = book.subs.get(strategy) if book else None
         return sub.net if sub else 0
 
     def open_contracts(self) -> list[str]:
         """Contracts in which the account is not flat, sorted; sub-books may hold where it does not."""
-        return sorted(name for name, book in self._books.items() if book.account.net)
+        if self._stale:
+            self._rebuild()
+        return sorted(self._open)
 
     def strategies(self) -> list[str]:
         """Everybody who ever filled, sorted."""
-        return sorted({name for book in self._books.values() for name in book.subs})
+        return sorted({name for book in self._current.values() for name in book.subs})
 
     # -- money, cash view ------------------------------------------------------------------------------------
 
     def gross_micro(self, trade_date: date) -> int:
-        return sum(book.account.gross_by_day.get(trade_date, 0) for book in self._books.values())
+        if self._stale:
+            self._rebuild()
+        return self._gross.get(trade_date, 0)
 
     def fees_micro(self, trade_date: date) -> int:
-        return sum(book.account.fees_by_day.get(trade_date, 0) for book in self._books.values())
+        if self._stale:
+            self._rebuild()
+        return self._fees.get(trade_date, 0)
 
     def net_micro(self, trade_date: date) -> int:
         """Realised P&L of a trade date as the balance moved: gross less all fees of that date."""
@@ -126,30 +177,34 @@ class Ledger:
 
     def net_micro_of(self, strategy: str, trade_date: date) -> int:
         """The same of one strategy's sub-books."""
-        subs = [book.subs[strategy] for book in self._books.values() if strategy in book.subs]
+        subs = [book.subs[strategy] for book in self._current.values() if strategy in book.subs]
         return sum(s.gross_by_day.get(trade_date, 0) - s.fees_by_day.get(trade_date, 0) for s in subs)
 
     def total_micro(self) -> int:
-        """Gross less fees of all fills, by which they moved the balance; O(1): asked on every quote."""
-        return sum(book.cash_micro for book in self._books.values())
+        """Gross less fees of all fills, by which they moved the balance."""
+        if self._stale:
+            self._rebuild()
+        return self._cash_micro
 
     def realised_since(self, start_ns: int) -> int:
         """Net micro-USD by which fills at or after `start_ns` (market time) moved the balance."""
-        return sum(book.cash_since(start_ns) for book in self._books.values())
+        return sum(book.cash_since(start_ns) for book in self._current.values())
 
     def unrealised_micro(self, contract: str, quote: Quote | None) -> int | None:
         """P&L of closing now: longs at the bid, shorts at the ask; None when open without that price."""
-        book = self._books.get(contract)
-        if book is None or book.account.net == 0:
+        if self._stale:
+            self._rebuild()
+        account = self._open.get(contract)
+        if account is None:
             return 0
         if quote is None or quote.contract != contract:
             return None
-        mark = quote.bid_ticks if book.account.net > 0 else quote.ask_ticks
-        return None if mark is None else book.account.open_micro(mark)
+        mark = quote.bid_ticks if account.net > 0 else quote.ask_ticks
+        return None if mark is None else account.open_micro(mark)
 
     def open_micro(self, contract: str, mark_ticks: int, strategy: str | None = None) -> int:
         """Unrealised P&L of the account, or of one strategy, at a given mark."""
-        book = self._books.get(contract)
+        book = self._current.get(contract)
         if book is None:
             return 0
         if strategy is None:
@@ -165,22 +220,24 @@ class Ledger:
 
     def cash(self) -> list[tuple[int, int]]:
         """(market time, net micro-USD) of every fill, by time: the steps of the balance."""
-        steps = ((b.key, amount) for book in self._books.values() for b, amount in book.steps())
+        steps = ((b.key, amount) for book in self._current.values() for b, amount in book.steps())
         return [(key[0], amount) for key, amount in sorted(steps)]
 
     def lots(self) -> list[Lot]:
         """Closed FIFO lots of the account by exit time."""
-        every = (lot for book in self._books.values() for lot in book.account.lots)
+        every = (lot for book in self._current.values() for lot in book.account.lots)
         return sorted(every, key=lambda lot: lot.exit_ns)
 
     def trades(self) -> list[Trade]:
         """Round trips by exit time, each of one strategy and contract."""
-        every = (t for book in self._books.values() for sub in book.subs.values() for t in sub.trades)
+        every = (t for book in self._current.values() for sub in book.subs.values() for t in sub.trades)
         return sorted(every, key=lambda t: (t.exit_ns, t.strategy, t.contract))
 
     def dates(self) -> list[date]:
         """Every trade date with a fill, in order, without counting its fills."""
-        return sorted({day for book in self._books.values() for day in book.account.fees_by_day})
+        if self._stale:
+            self._rebuild()
+        return sorted(self._fees)
 
     def days(self) -> list[Day]:
         """Every trade date with a fill, in order; their sums are the sums of all fills, exactly."""
@@ -202,8 +259,8 @@ def _count(dates: Iterable[date]) -> dict[date, int]:
 class _ContractBook:
     """All fills of one contract, the account's FIFO and one FIFO per strategy.
 
-    A late or voided fill only marks the FIFOs stale; the next question rebuilds them. A history that arrives
-    newest first is so worked through once, not once a fill.
+    A late or voided fill only marks the FIFOs stale; the ledger has them rebuilt at the next question. A
+    history that arrives newest first is so worked through once, not once a fill.
     """
 
     def __init__(self, contract: str, tick_value_micro: int) -> None:
@@ -211,61 +268,43 @@ class _ContractBook:
         self.booked: list[Booked] = []  # by (time, id)
         self._clear()
 
-    @property
-    def account(self) -> Fifo:
-        self._refresh()
-        return self._account
+    def _clear(self) -> None:
+        self.account = Fifo(self.contract, "", self.tick_value_micro)
+        self.subs: dict[str, Fifo] = {}
+        self._cash: list[int] = []  # beside `booked`: gross less fees of each
+        self.stale = False
 
-    @property
-    def subs(self) -> dict[str, Fifo]:
-        self._refresh()
-        return self._subs
-
-    def add(self, booked: Booked) -> None:
+    def add(self, booked: Booked) -> bool:
+        """Keep a fill; False when it came late and the FIFOs are stale. Else `apply` is next."""
         if self.booked and booked.key < self.booked[-1].key:
             insort(self.booked, booked, key=lambda b: b.key)
-            self._stale = True
-            return
-        self.booked.append(booked)
-        if not self._stale:
-            self._apply(booked)
+            self.stale = True
+        else:
+            self.booked.append(booked)
+        return not self.stale
+
+    def apply(self, booked: Booked) -> int:
+        """Book the newest fill in both FIFOs; returns its gross P&L in the account's."""
+        sub = self.subs.get(booked.strategy)
+        if sub is None:
+            sub = self.subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
+        sub.apply(booked)
+        gross = self.account.apply(booked)
+        self._cash.append(gross - booked.fill.fees_micro)
+        return gross
 
     def remove(self, fill_id: int) -> None:
         self.booked = [b for b in self.booked if b.fill.id != fill_id]
-        self._stale = True
+        self.stale = True
 
-    @property
-    def cash_micro(self) -> int:
-        self._refresh()
-        return self._cash_micro
+    def rebuild(self) -> None:
+        self._clear()
+        for booked in self.booked:
+            self.apply(booked)
 
     def cash_since(self, start_ns: int) -> int:
-        self._refresh()
         return sum(self._cash[bisect_left(self.booked, start_ns, key=lambda b: b.fill.utc_ns) :])
 
     def steps(self) -> Iterable[tuple[Booked, int]]:
         """Every fill with the net amount by which it moved the balance."""
-        self._refresh()
         return zip(self.booked, self._cash, strict=True)
-
-    def _clear(self) -> None:
-        self._account = Fifo(self.contract, "", self.tick_value_micro)
-        self._subs: dict[str, Fifo] = {}
-        self._cash: list[int] = []  # beside `booked`: gross less fees of each
-        self._cash_micro = 0  # their sum
-        self._stale = False
-
-    def _refresh(self) -> None:
-        if self._stale:
-            self._clear()
-            for booked in self.booked:
-                self._apply(booked)
-
-    def _apply(self, booked: Booked) -> None:
-        sub = self._subs.get(booked.strategy)
-        if sub is None:
-            sub = self._subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
-        sub.apply(booked)
-        moved = self._account.apply(booked) - booked.fill.fees_micro
-        self._cash.append(moved)
-        self._cash_micro += moved
