@@ -44,6 +44,7 @@ from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
 from app.engine.records import Happened, Latch, Recovered
 from app.engine.settings import EngineSettings
+from app.engine.snapshot import BoardView
 from app.errors import Refused, SettingsError, Theirs, clean
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules
@@ -321,6 +322,9 @@ class NoPanel:
 
     def heartbeat(self, mono_ns: int) -> None:
         return
+
+    def view(self) -> BoardView:
+        return BoardView()
 
 
 def micro_of(amount: Fraction) -> int:

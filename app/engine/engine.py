@@ -60,6 +60,7 @@ from app.engine.settings import DISPUTE_READ_NS, ORPHAN_READ_NS, STRAY_READ_NS, 
 from app.engine.shadow import SHADOW, ShadowVenue
 from app.engine.snapshot import Snapshot
 from app.engine.submission import Submission
+from app.engine.telling import Telling
 from app.engine.trading import Trading
 from app.errors import Refused
 from app.risk.gate import Gate, GateView
@@ -92,6 +93,7 @@ class Engine:
         self.clock, self.journal, self.settings = parts.clock, parts.journal, parts.settings
         self.calendar, self.limits, self.rules = parts.calendar, parts.limits, parts.rules
         self.panel, self.native = parts.panel, parts.native
+        self.telling = Telling(self.clock, self.panel, self.settings, self.snapshot)
         self._strategies, self._recovered = parts.strategies, parts.recovered
         shadow = self.settings.mode == SHADOW
         self.venue: Venue = ShadowVenue(parts.venue, self) if shadow else parts.venue
@@ -99,8 +101,6 @@ class Engine:
         self.contracts: dict[str, str] = {}
         self.link_up, self.link_detail = False, "not connected"
         self._ticking: Timer | None = None
-        self._beating: Timer | None = None
-        self._shown_mono_ns = 0
         self._stray: frozenset[str] = frozenset()  # seen by the last agreeing read
         self._build_state()
         self._build_orders()
@@ -116,7 +116,7 @@ class Engine:
         self.trading = trading = Trading(
             clock, journal, log, scope, settings.resume, self._trading_changed, self._goal_done
         )
-        self.board = Board(clock, trading, settings.link_flatten_after_ns)
+        self.board = Board(clock, trading, settings)
         self.feed = FeedWatch(clock, book, trading, settings.feed_silence_ns)
         self.money = Money(clock, self.hours, journal, book, trading, self.limits, self.rules, log)
         self.reads = Reads(clock, self.hours, self.venue, book, settings.routine_read_ns)
@@ -187,13 +187,14 @@ class Engine:
         for strategy in self._strategies:
             self._begin_strategy(strategy)
         self._tick()
-        self._beat()
+        self.telling.begin()
 
     def stop(self) -> None:
         """Stop the timers. Orders stay: protective ones guard the position while nobody is here."""
-        for timer in (self._ticking, self._beating):
-            if timer is not None:
-                timer.cancel()
+        self.telling.stop()
+        self.board.stop()
+        if self._ticking is not None:
+            self._ticking.cancel()
 
     def _restore(self, recovered: Recovered) -> None:
         mine = self.settings.account_id  # the journal may know other accounts too
@@ -362,7 +363,7 @@ class Engine:
         self.cancels.on_read(snapshot.begun_mono_ns)
         self.pursuit.on_read(snapshot)
         self.money.watch()
-        self._show()
+        self.telling.show()
 
     def on_open(self, snapshot: OpenSnapshot) -> None:
         if snapshot.account_id != self.settings.account_id:
@@ -389,11 +390,12 @@ class Engine:
 
     def trip(self, cause: str) -> None:
         """The switch opened. Ahead of every queue: cancels and closes are on their way when this returns."""
-        self.trading.restrict(Code.SWITCH, Kind.PERSON, cause, goal=Goal.FLAT, by="switch")
+        self.board.trip(cause)
 
     def on_panel(self, fresh: bool, closed: bool) -> None:
         """The board's session is fresh or silent, its contact closed or open."""
         self.board.on_panel(fresh, closed)
+        self._release_holds()
 
     # -- people (Controls)
 
@@ -477,11 +479,11 @@ class Engine:
 
     def _trading_changed(self) -> None:
         self.pursuit.aim(self.trading.goal)
-        self._show()
+        self.telling.show()
 
     def _goal_confirmed(self, goal: Goal) -> None:
         self._release_holds()
-        self._show()
+        self.telling.show()
 
     def _agreed(self) -> None:
         for contract in self.book.positions():
@@ -547,10 +549,13 @@ class Engine:
             self.submission.reserve_tags()
 
     def _release_holds(self) -> None:
-        """START and RECONNECT end once the account agrees and no entry is left at the venue."""
-        if self.book.synced and self.link_up and self.pursuit.done:
-            self.trading.release(Code.START)
-            self.trading.release(Code.RECONNECT)
+        """Holds of start, venue and board end once the account agrees and no entry is left at the venue."""
+        if not (self.book.synced and self.link_up and self.pursuit.done):
+            return
+        self.trading.release(Code.START)
+        self.trading.release(Code.RECONNECT)
+        if self.board.closed:
+            self.trading.release(Code.LINK_SILENCE)
 
     def _read_for_orphan(self, fill_id: int) -> None:
         if fill_id in self.lifecycle.orphans:
@@ -569,22 +574,10 @@ class Engine:
         now = self.clock.utc_ns()
         for runner in self.runners.values():
             runner.close_bars(now)
-        self._show()
+        self.telling.show()
 
     def tick_at(self, utc_ns: int) -> None:
         """The next tick comes at `utc_ns` instead: for a replay that knows the ones before to be idle."""
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = self.clock.call_at(utc_ns, self._tick)
-
-    def _beat(self) -> None:
-        if not self.settings.heartbeat_ns:
-            return
-        self._beating = self.clock.call_later(self.settings.heartbeat_ns, self._beat)
-        self.panel.heartbeat(self.clock.mono_ns())
-
-    def _show(self) -> None:
-        now, every = self.clock.mono_ns(), self.settings.show_ns
-        if every and now - self._shown_mono_ns >= every:
-            self._shown_mono_ns = now
-            self.panel.show(self.snapshot())

@@ -17,7 +17,7 @@ from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.hours import Hours
 from app.engine.money import Money
-from app.engine.ports import Journal
+from app.engine.ports import Journal, Panel
 from app.engine.pursuit import Pursuit
 from app.engine.runner import Runner
 from app.engine.settings import ORDERS_SHOWN, EngineSettings
@@ -45,6 +45,7 @@ class Source(Protocol):
     limits: Limits
     native: Mapping[str, str]
     journal: Journal
+    panel: Panel
     trading: Trading
     book: Book
     money: Money
@@ -88,6 +89,7 @@ def take(engine: Source) -> Snapshot:
         feeds=tuple(_feed(engine, symbol, contract) for symbol, contract in engine.contracts.items()),
         events=tuple(EventView(e.utc_ns, e.level, e.code, e.text) for e in engine.log.recent),
         native=dict(engine.native),
+        board=engine.panel.view(),
     )
 
 

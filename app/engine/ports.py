@@ -24,6 +24,7 @@ from app.domain.intents import Intent
 from app.domain.market import Bar, MarketTrade, Quote
 from app.domain.orders import Order
 from app.engine.records import Record
+from app.engine.snapshot import BoardView, Snapshot
 from app.risk.approved import Action, Approved
 
 __all__ = ["Action", "Approved", "Journal", "Panel", "Reader", "Sink", "Strategy", "StrategyView", "Venue"]
@@ -133,13 +134,14 @@ class Panel(Protocol):
     `engine.on_panel(fresh, closed)` when its session becomes fresh, silent, or the contact changes.
     """
 
-    def show(self, snapshot: Any) -> None:
-        """Show the state of an `app.engine.snapshot.Snapshot`; called at most 10 times a second, never
-        blocks.
-        """
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the state; called at most 10 times a second, never blocks."""
 
     def heartbeat(self, mono_ns: int) -> None:
         """The work loop turns; called every 50 ms by the engine's own timer."""
+
+    def view(self) -> BoardView:
+        """What is known of the board itself, for people. The trading state never rests on it."""
 
 
 class StrategyView(Protocol):

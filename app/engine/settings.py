@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.clock import MS, NS
+from app.risk.state import Goal
 
 # Repeats of a halt's reads, cancels and closes: quick while it matters, then steady within the reserved rate
 # budget.
@@ -64,6 +65,7 @@ class EngineSettings:
     feed_silence_ns: int = (
         30 * NS
     )  # a quote older than this in session hours closes trading until the next one
+    on_trip: Goal = Goal.FLAT  # what the switch, or what acts as it, makes the engine pursue
     link_flatten_after_ns: int = 30 * NS  # silence of the board beyond this acts as a trip
     # The periods of the engine's own timers. A replay has no board and no one watching the page, and its
     # venue cannot disagree with itself: it sets the first two to 0 (off) and stretches the others.

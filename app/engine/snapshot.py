@@ -131,6 +131,24 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardView:
+    """The board with the kill switch, as last heard. `latency_ms`: how late its frames come, -1 = unknown."""
+
+    mode: str = "none"  # owner, guest, serial, virtual, stand-in, none
+    state: str = "silent"  # silent, tripped, ready, run, fault
+    contacts: str = ""  # closed, open, "a open", "b open"; "" = not known
+    cause: str = ""  # what tripped it
+    faults: tuple[str, ...] = ()
+    detail: str = ""  # why there is no session, "" with one
+    target: str = ""
+    firmware: str = ""  # hash of what runs there
+    boot_id: int = 0
+    sessions: int = 0  # begun since the start
+    latency_ms: int = -1
+    counters: Mapping[str, int] = field(default_factory=dict)  # the board's own, of frames
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent picture, taken between two calls of the engine."""
 
@@ -156,3 +174,4 @@ class Snapshot:
     feeds: tuple[FeedView, ...]
     events: tuple[EventView, ...]  # newest first, at most 50
     native: Mapping[str, str] = field(default_factory=dict)
+    board: BoardView = BoardView()

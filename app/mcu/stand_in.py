@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from app.engine.snapshot import Snapshot
+from app.engine.snapshot import BoardView, Snapshot
 
 
 class Trips(Protocol):
@@ -53,3 +53,7 @@ class StandIn:
 
     def heartbeat(self, mono_ns: int) -> None:
         self.beats += 1
+
+    def view(self) -> BoardView:
+        state = "run" if self.light == "green" else "ready" if self.closed else "tripped"
+        return BoardView(mode="stand-in", state=state, contacts="closed" if self.closed else "open")

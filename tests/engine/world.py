@@ -34,9 +34,10 @@ from app.engine.records import (
     TagsReserved,
 )
 from app.engine.settings import EngineSettings
+from app.engine.snapshot import BoardView
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules
-from app.risk.state import Kind
+from app.risk.state import Goal, Kind
 from tests.engine.exchange import ACCOUNT, ES, FEE, MONDAY_10, START_BALANCE, Exchange
 from tests.engine.wire import Faults, Wire
 
@@ -129,6 +130,9 @@ class QuietPanel:
     def heartbeat(self, mono_ns: int) -> None:
         self.beats += 1
 
+    def view(self) -> BoardView:
+        return BoardView()
+
 
 LIMITS = Limits(
     max_contracts_tenths=50, maximum_loss_limit_micro=2_000_000_000, daily_loss_limit_micro=1_000_000_000
@@ -153,6 +157,8 @@ class World:
     rules: AccountRules | None = RULES
     heartbeat_ns: int = 0
     mode: str = "simulate"
+    show_ns: int = 0
+    on_trip: Goal = Goal.FLAT
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -175,7 +181,8 @@ class World:
             resume=self.resume,
             clock="virtual",
             heartbeat_ns=self.heartbeat_ns,
-            show_ns=0,
+            show_ns=self.show_ns,
+            on_trip=self.on_trip,
         )
         engine = Engine(
             Parts(
