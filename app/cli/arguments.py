@@ -78,6 +78,19 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.add_argument("--port", type=_port, default=8080, help="of the page; the next free one if taken")
     demo.add_argument("--keep", action="store_true", help="keep the journal of the last demo")
     demo.set_defaults(run=_lazily("app.cli.service", "demo"))
+    text = "copy the journal, also while the service runs; keeps 7 days and 4 weeks"
+    backup = commands.add_parser("backup", help=text, description=text, epilog=EPILOG)
+    _places(backup)
+    backup.add_argument("--to", type=Path, metavar="DIR", help="where (default: backups in the data folder)")
+    backup.add_argument("--list", action="store_true", help="only name the backups there are")
+    backup.add_argument("--json", action="store_true", help="print JSON")
+    backup.set_defaults(run=_lazily("app.cli.backups", "back_up"))
+    text = "put a backup in the place of the journal; trading stays halted until you re-arm"
+    restore = commands.add_parser("restore", help=text, description=text, epilog=EPILOG)
+    _places(restore)
+    restore.add_argument("backup", type=Path, metavar="BACKUP", help="a folder that plimsoll backup made")
+    restore.add_argument("--json", action="store_true", help="print JSON")
+    restore.set_defaults(run=_lazily("app.cli.backups", "restore"))
     text = "set the password of the page"
     passwd = commands.add_parser("passwd", help=text, description=text, epilog=EPILOG)
     _places(passwd)

@@ -1,0 +1,185 @@
+"""Backups of both files while the service runs or not, and the way back.
+
+A backup is a folder `YYYYMMDDTHHMMSSZ` with a compacted copy of each file. It gets its name only after both
+copies were checked whole and flushed: a folder with such a name is good, whatever happened. Reading needs no
+lock and writes nothing to the journal, so the rule of one writing connection holds.
+
+A restored journal is older than the world. It therefore comes back halted by a person's reason and disarmed;
+its tag counter jumps beyond every tag that could have been used since; fills that it lacks are read from the
+venue by the start's complete read, like after any long absence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app.clock import NS, Clock
+from app.errors import Refused, Theirs
+from app.store.database import FILE_MODE, unusable
+from app.store.latch import write_latch
+from app.store.lock import InstanceLock
+from app.store.mark import ArmedMark
+from app.store.schema import MARKET, STATE, Schema
+
+DAILY_KEPT = 7  # newest backup of each of the last days
+WEEKLY_KEPT = 4  # newest backup of each of the last ISO weeks
+TAG_JUMP = 10_000_000  # four weeks of the highest order rate there can be, 160 a minute, are 6,451,200
+FREE_FACTOR = 2  # free space asked for, in sizes of the files: the copies, and as much left for the journal
+FOLDER_MODE = 0o700
+_NAME = "%Y%m%dT%H%M%SZ"
+_NAMED = re.compile(r"\d{8}T\d{6}Z")
+_FILES = (STATE, MARKET)
+
+
+def back_up(data_dir: Path, folder: Path, clock: Clock) -> Path:
+    """Copy both files into a new folder below `folder`, let old ones go; returns the new one's path.
+
+    Blocks for as long as reading and flushing take: not for the loop. Raises Refused (nothing to copy, no
+    space, an I/O error) and Theirs (a copy is damaged); then no backup was added and none was removed.
+    """
+    name = datetime.fromtimestamp(clock.wall_ns() // NS, UTC).strftime(_NAME)
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    _check_space(data_dir, folder)
+    made, begun = folder / name, folder / f".{name}.new"
+    if made.exists():
+        raise Refused("backup.exists", made, hint="there is one of this second already")
+    shutil.rmtree(begun, ignore_errors=True)
+    try:
+        begun.mkdir(mode=FOLDER_MODE)
+        for schema in _FILES:
+            _copy(data_dir / schema.file, begun / schema.file)
+            verify(begun / schema.file, schema)
+        _flush(begun)
+        begun.rename(made)
+        _flush(folder)
+    except (sqlite3.Error, OSError) as error:
+        raise unusable(begun, error) from error
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
+    for old in expired(names(folder)):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    return made
+
+
+def names(folder: Path) -> list[str]:
+    """The backups in `folder`, oldest first; unfinished ones and anything else are not among them."""
+    return sorted(path.name for path in folder.iterdir() if _NAMED.fullmatch(path.name) and path.is_dir())
+
+
+def expired(backups: Iterable[str]) -> list[str]:
+    """Those to let go: all but the newest of each of the last days and of each of the last weeks."""
+    days: dict[object, str] = {}
+    weeks: dict[object, str] = {}
+    ordered = sorted(backups)
+    for name in ordered:
+        when = datetime.strptime(name, _NAME).replace(tzinfo=UTC)
+        days[when.date()] = weeks[when.date() - timedelta(days=when.weekday())] = name
+    kept = {*list(days.values())[-DAILY_KEPT:], *list(weeks.values())[-WEEKLY_KEPT:]}
+    return [name for name in ordered if name not in kept]
+
+
+def verify(path: Path, schema: Schema) -> None:
+    """Read all of a copy. Raises Theirs when it is damaged, not ours or newer than this program."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+            (application,) = db.execute("PRAGMA application_id").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise Theirs(str(path), f"is damaged: {error}") from None
+    if found != ["ok"]:
+        raise Theirs(str(path), f"is damaged: {'; '.join(found)}")
+    if application != schema.application_id or not 1 <= version <= schema.version:
+        raise Theirs(str(path), f"is not a {schema.file} that this program knows")
+
+
+def restore(backup: Path, data_dir: Path, clock: Clock, by: str) -> Path:
+    """Put a backup in the place of the journal in `data_dir`; returns where the replaced files are now.
+
+    Raises Refused while a service runs, Theirs when the backup is not whole; then nothing was changed. What
+    is interrupted later leaves a journal that is missing or disarmed: both start halted.
+    """
+    for schema in _FILES:
+        verify(backup / schema.file, schema)
+    data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    lock = InstanceLock(data_dir)
+    try:
+        ArmedMark(data_dir).remove_now()
+        for schema in _FILES:
+            _begin(backup / schema.file, data_dir / f"{schema.file}.restored")
+        _jump_tags(data_dir / f"{STATE.file}.restored")  # before it can be taken for the journal
+        aside = _set_aside(data_dir, clock)
+        for schema in _FILES:
+            (data_dir / f"{schema.file}.restored").rename(data_dir / schema.file)
+        _flush(data_dir)
+    except (sqlite3.Error, OSError) as error:
+        raise unusable(data_dir, error) from error
+    finally:
+        lock.release()
+    asyncio.run(write_latch(data_dir, by=by, why=f"restored from backup {backup.name}", clock=clock))
+    return aside
+
+
+def _set_aside(data_dir: Path, clock: Clock) -> Path:
+    """Move the present files, logs included, into a folder of their own: they are evidence."""
+    name = datetime.fromtimestamp(clock.wall_ns() // NS, UTC).strftime(_NAME)
+    aside = data_dir / f"replaced-{name}"
+    aside.mkdir(mode=FOLDER_MODE)
+    for schema in _FILES:
+        for name in (schema.file, f"{schema.file}-wal", f"{schema.file}-shm"):
+            if (data_dir / name).exists():
+                (data_dir / name).rename(aside / name)
+    return aside
+
+
+def _begin(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)  # of a restore that was interrupted
+    _copy(source, target)
+
+
+def _jump_tags(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "INSERT INTO tag_counter (id, up_to) VALUES (1, ?) "
+            "ON CONFLICT (id) DO UPDATE SET up_to = up_to + excluded.up_to",
+            (TAG_JUMP,),
+        )
+    _flush(path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A compacted copy as of now, flushed. The source is opened read-only and never checkpointed."""
+    if not source.exists():
+        refused = Refused("store.missing", source, hint="no service has run with this data_dir yet")
+        refused.exit_code = 1  # nothing to copy, no trading rule
+        raise refused
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        db.execute("VACUUM INTO ?", (str(target),))
+    _flush(target)
+
+
+def _check_space(data_dir: Path, folder: Path) -> None:
+    size = sum(path.stat().st_size for schema in _FILES for path in data_dir.glob(f"{schema.file}*"))
+    free = shutil.disk_usage(folder).free
+    if free < size * FREE_FACTOR:
+        refused = Refused("backup.space", f"{free} bytes free", f"{size * FREE_FACTOR} bytes")
+        refused.exit_code = 1  # a condition of the machine, not a trading rule
+        raise refused
+
+
+def _flush(path: Path) -> None:
+    """A file's or folder's own content to the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,188 @@
+"""Backups are whole or not there; a restored journal is halted, disarmed and uses no tag twice."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.clock import SystemClock
+from app.engine.records import ArmedChanged, Record, Recovered, TagsReserved
+from app.errors import Refused, Theirs
+from app.risk.state import Code, Kind
+from app.store import backup, open_journal
+from app.store.backup import TAG_JUMP, back_up, expired, names, restore
+from app.store.lock import InstanceLock
+from app.store.mark import MARK_FILE
+from tests.store.records import changed, durable, fill
+
+FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)
+
+
+class At(SystemClock):
+    """Wall time that a test sets."""
+
+    def __init__(self, when: datetime) -> None:
+        super().__init__()
+        self.when = when
+
+    def wall_ns(self) -> int:
+        return int(self.when.timestamp()) * 1_000_000_000
+
+
+def filled(folder: Path, *, armed: bool = False) -> None:
+    """A journal with two fills, an order and 64 reserved tags, closed."""
+    folder.mkdir()
+    asyncio.run(append(folder, fill(1), fill(2), changed("a"), TagsReserved(64)))
+    if armed:
+        asyncio.run(append(folder, ArmedChanged(True, "test", "", 1)))
+
+
+async def append(folder: Path, *records: Record) -> None:
+    store = await open_journal(folder, SystemClock())
+    assert await durable(store, *records) is None
+    await store.close()
+
+
+async def recovered(folder: Path) -> Recovered:
+    store = await open_journal(folder, SystemClock())
+    found = await store.recover(1_000)
+    await store.close()
+    return found
+
+
+def fills(file: Path) -> int:
+    with sqlite3.connect(file) as db:
+        (count,) = db.execute("SELECT count(*) FROM fills").fetchone()
+    db.close()
+    return int(count)
+
+
+async def test_copies_what_is_committed_while_the_service_runs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    store = await open_journal(data, SystemClock())
+    assert await durable(store, fill(1), fill(2)) is None
+    made = await asyncio.to_thread(back_up, data, tmp_path / "backups", At(FIRST))
+    assert made.name == "20260105T030000Z"
+    assert await durable(store, fill(3)) is None, "the writer goes on"
+    await store.close()
+    counts = [await asyncio.to_thread(fills, folder / "state.db") for folder in (made, data)]
+    assert counts == [2, 3]
+    assert [path.stat().st_mode & 0o077 for path in (made, *made.iterdir())] == [0, 0, 0]
+
+
+def test_keeps_seven_days_and_four_weeks(tmp_path: Path) -> None:
+    filled(tmp_path / "data")
+    for day in range(40):
+        back_up(tmp_path / "data", tmp_path / "backups", At(FIRST + timedelta(days=day)))
+    kept = names(tmp_path / "backups")
+    days = [(FIRST + timedelta(days=day)).strftime("%Y%m%dT%H%M%SZ") for day in (20, 27, *range(33, 40))]
+    assert kept == days, "Sundays of the two weeks before, and the last seven days"
+
+
+@given(st.lists(st.integers(0, 100 * 24 * 3600), unique=True))
+def test_letting_go_never_touches_the_newest_of_a_kept_day_and_is_settled_at_once(seconds: list[int]) -> None:
+    made = [(FIRST + timedelta(seconds=second)).strftime("%Y%m%dT%H%M%SZ") for second in seconds]
+    kept = sorted(set(made) - set(expired(made)))
+    assert expired(kept) == []
+    assert kept[-1:] == sorted(made)[-1:]
+    assert len(kept) <= backup.DAILY_KEPT + backup.WEEKLY_KEPT
+
+
+def test_a_damaged_journal_adds_no_backup_and_removes_none(tmp_path: Path) -> None:
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    filled(data)
+    good = back_up(data, folder, At(FIRST))
+    raw = bytearray((data / "state.db").read_bytes())
+    raw[4096:8192] = b"\xff" * 4096
+    (data / "state.db").write_bytes(raw)
+    with pytest.raises((Theirs, Refused)):
+        back_up(data, folder, At(FIRST + timedelta(days=300)))
+    assert [path.name for path in folder.iterdir()] == [good.name]
+
+
+def test_refuses_without_space_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path / "data")
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 8, 1))  # type: ignore[attr-defined]
+    with pytest.raises(Refused, match=r"backup\.space"):
+        back_up(tmp_path / "data", tmp_path / "backups", At(FIRST))
+    assert names(tmp_path / "backups") == []
+
+
+def test_refuses_where_there_is_nothing_to_copy(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"store\.missing"):
+        back_up(tmp_path / "nowhere", tmp_path / "backups", At(FIRST))
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_an_interrupted_backup_is_none_and_does_not_stop_the_next(tmp_path: Path) -> None:
+    begun = tmp_path / ".20260105T030000Z.new"
+    begun.mkdir()
+    (begun / "state.db").write_bytes(b"half")
+    assert names(tmp_path) == []
+
+
+def test_a_restored_journal_is_halted_disarmed_and_jumps_its_tags(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    filled(data, armed=True)
+    made = back_up(data, tmp_path / "backups", At(FIRST))
+    asyncio.run(append(data, fill(3), TagsReserved(640)))
+
+    aside = restore(made, data, At(FIRST + timedelta(days=1)), "test")
+
+    assert fills(aside / "state.db") == 3, "what was replaced is kept"
+    assert not (data / MARK_FILE).exists()
+    found = asyncio.run(recovered(data))
+    assert [booked.fill.id for booked in found.fills] == [1, 2]
+    assert found.latch is not None and not found.latch.armed
+    reasons = [(reason.code, reason.kind, reason.detail) for reason in found.latch.reasons]
+    assert reasons == [(Code.HALT, Kind.PERSON, "restored from backup 20260105T030000Z")]
+    assert found.tags_reserved == 64 + TAG_JUMP > 640
+
+
+def test_restores_into_an_empty_folder(tmp_path: Path) -> None:
+    filled(tmp_path / "data")
+    made = back_up(tmp_path / "data", tmp_path / "backups", At(FIRST))
+    restore(made, tmp_path / "fresh", At(FIRST), "test")
+    assert fills(tmp_path / "fresh" / "state.db") == 2
+
+
+def test_refuses_to_restore_under_a_running_service(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    filled(data)
+    made = back_up(data, tmp_path / "backups", At(FIRST))
+    lock = InstanceLock(data)
+    try:
+        with pytest.raises(Refused, match=r"store\.in_use"):
+            restore(made, data, At(FIRST), "test")
+    finally:
+        lock.release()
+    assert fills(data / "state.db") == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "other", "gone"])
+def test_refuses_a_backup_that_is_not_whole_and_changes_nothing(tmp_path: Path, damage: str) -> None:
+    data = tmp_path / "data"
+    filled(data)
+    made = back_up(data, tmp_path / "backups", At(FIRST))
+    copy = made / "state.db"
+    raw = copy.read_bytes()
+    if damage == "cut":
+        copy.write_bytes(raw[: len(raw) // 2])
+    elif damage == "flip":
+        copy.write_bytes(raw[:4096] + b"\xff" * 4096 + raw[8192:])
+    elif damage == "other":
+        shutil.copyfile(made / "market.db", copy)
+    else:
+        copy.unlink()
+    before = sorted(path.name for path in data.iterdir())
+    with pytest.raises(Theirs):
+        restore(made, data, At(FIRST), "test")
+    assert sorted(path.name for path in data.iterdir()) == before and fills(data / "state.db") == 2
