@@ -138,11 +138,24 @@ class Web(_Section, frozen=True):
     allowed_hosts: Annotated[tuple[HostName, ...], Meta(max_length=20)] = ()
 
 
+class OnTrip(_Section, frozen=True):
+    """`[board.on_trip]`: what the switch makes each desk do."""
+
+    futures: Literal["flat", "no_entries"] = "flat"
+
+
 class Board(_Section, frozen=True):
     """`[board]`: the kill switch. `required` False lets the software stand-in take its place."""
 
     required: bool = True
+    mode: Literal["owner", "guest", "serial", "virtual"] = "owner"
+    device: Path = Path("/dev/ttyHS1")
+    baud: Annotated[int, _integer(57_600, 1_000_000, "bits a second")] = 115_200
+    router: Path = Path("/run/arduino-router.sock")
+    link_flatten_after_s: Annotated[int, _integer(1, 3_600, "seconds of silence")] = 30
     resume: bool = False
+    leds: bool = True
+    on_trip: OnTrip = OnTrip()
 
 
 class Native(_Section, frozen=True):
@@ -169,7 +182,7 @@ class Settings(_Section, frozen=True):
 
     def check(self) -> None:
         """Check the rules that bind one key to another. Raises SettingsError for the first that is broken."""
-        for rule in (_urls, _mode, _accounts, _risk, _strategy, _native):
+        for rule in (_urls, _mode, _accounts, _risk, _strategy, _board, _native):
             rule(self)
 
 
@@ -262,6 +275,15 @@ def _strategy(settings: Settings) -> None:
         raise SettingsError(f"{key}.range_start", f"{own.range_start} is range_end too: the range is empty")
     if own.enabled and own.symbol not in settings.topstepx.symbols:
         raise SettingsError(f"{key}.symbol", f"{own.symbol} is not in topstepx.symbols; add it there")
+
+
+def _board(settings: Settings) -> None:
+    if settings.mode == "live" and settings.board.required and settings.board.mode == "virtual":
+        raise SettingsError(
+            "board.mode",
+            '"virtual" is a board in software, which protects no real money; connect one, '
+            "or write board.required = false to trade without a switch",
+        )
 
 
 def _native(settings: Settings) -> None:
