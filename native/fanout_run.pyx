@@ -3,7 +3,7 @@
 # release it. No logic; the rest of the module is passed on. The columns have a place for every client (`_grow`), and
 # no more than all clients are ever due.
 
-from libc.errno cimport errno
+from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport int64_t
 
 from native.fanout_c cimport Fanout as Sending
@@ -16,16 +16,18 @@ cdef extern from "<sys/socket.h>" nogil:
 
 
 cdef class Fanout(Sending):
-    cdef int _send(self, Py_ssize_t count) except -1:
-        cdef bytes latest = self._latest  # kept alive until the loop is over, as are the two columns
-        cdef const char *message = latest
-        cdef size_t size = len(latest)
-        cdef int[::1] fds = self._fds
+    cdef int _send(self, bytes message, Py_ssize_t count) except -1:
+        cdef const char *data = message
+        cdef size_t size = len(message)
+        cdef int[::1] fds = self._fds  # kept alive until the loop is over, as are the results and the message
         cdef int64_t[::1] results = self._results
         cdef Py_ssize_t index
         with nogil:
             for index in range(count):
-                results[index] = send(fds[index], message, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                if fds[index] < 0:
+                    results[index] = -EAGAIN
+                    continue
+                results[index] = send(fds[index], data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
                 if results[index] < 0:
                     results[index] = -errno
         return 0

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 
 from app.clock import NS, Clock
 from app.engine.commands import Commands
@@ -32,7 +32,6 @@ from app.web.login import ABSOLUTE_NS, Login, PasswordFile
 BODY_LIMIT = 64 * 1024  # bytes of a request's body; the largest we know is a password
 BODY_SECONDS = 10  # to send it
 BODIES_MAX = 16  # read at a time: slow ones must not take the places of those who want to stop entries
-WRITE_SECONDS = 20  # for a stream's reader to take one event; then it is gone
 LINE_LIMIT = 4096  # bytes of the request line, and of one header
 HEADERS_LIMIT = 64  # header lines
 STOP_SECONDS = 1  # for requests in flight when the service ends
@@ -223,19 +222,13 @@ class Web:
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._live.streams >= STREAMS_MAX:
             return _json(503, {"error": f"at most {STREAMS_MAX} pages at a time"})
+        if request.version < HttpVersion11:
+            return _json(505, {"error": "the stream comes in chunks, which need HTTP/1.1"})
         response = web.StreamResponse(headers={**guard.HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         allowed = self._open_to_read if not self._login.required() else lambda: self._logged_in(request)
-        events = self._live.changes(allowed)
-        try:
-            async for event in events:
-                async with asyncio.timeout(WRITE_SECONDS):
-                    await response.write(event)
-        except (ConnectionError, TimeoutError):
-            if request.transport is not None:
-                request.transport.abort()
-        finally:
-            await events.aclose()  # type: ignore[attr-defined]
+        if request.transport is not None:
+            await self._live.follow(request.transport, allowed)
         return response
 
     # Changing.

@@ -27,7 +27,9 @@ TWINS = pytest.mark.parametrize(
     "twin", [fanout_py, fanout_c, fanout_run], ids=["pure", "compiled", "unlocked"]
 )
 SEND_BUFFER = 4096  # bytes asked for; the kernel makes it a little more, so that messages come apart
+BUFFERS = (1, 4096, 9_000, 30_000, 200_000)  # the kernel raises what is too little
 HEAD = struct.Struct(">II")  # number, bytes in all
+STEP = 1 << 31  # marks the number of a message that is only good for who has the one before
 PIECE = 1 << 20
 TURNS = 1000  # for a room to settle; the largest message takes some dozen
 
@@ -36,12 +38,23 @@ def message(number: int, size: int = 32) -> bytes:
     return HEAD.pack(number, size) + bytes([number & 255]) * (size - HEAD.size)
 
 
-def numbers(stream: bytes) -> list[int]:
-    """The numbers of the messages in `stream`; fails when one is cut or holds another's bytes."""
-    found = []
+def step(number: int, size: int = 16) -> bytes:
+    return message(number | STEP, size)
+
+
+def numbers(stream: bytes, steps: list[int] | None = None) -> list[int]:
+    """The numbers of the messages in `stream`; fails when one is cut, holds another's bytes, or is a step
+    from a state that the reader does not have. `steps` collects those that came as steps.
+    """
+    found: list[int] = []
     while stream:
         number, size = HEAD.unpack_from(stream)
         assert stream[:size] == message(number, size)
+        if number & STEP:
+            number -= STEP
+            assert found[-1:] == [number - 1]
+            if steps is not None:
+                steps.append(number)
         found.append(number)
         stream = stream[size:]
     return found
@@ -50,9 +63,9 @@ def numbers(stream: bytes) -> list[int]:
 class Transport:
     """What the fan-out uses of an asyncio transport, over one end of a socket pair, without a loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffer: int = SEND_BUFFER) -> None:
         self.socket, self.peer = socket.socketpair()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         for end in (self.socket, self.peer):
             end.setblocking(False)
         self.held, self.heard, self.closing, self.aborted = bytearray(), bytearray(), False, False
@@ -115,8 +128,8 @@ class Room:
         for transport in self.all:
             transport.tear_down()
 
-    def enter(self) -> Transport:
-        transport = Transport()
+    def enter(self, buffer: int = SEND_BUFFER) -> Transport:
+        transport = Transport(buffer)
         self.all.append(transport)
         self.fanout.add(transport.socket.fileno(), transport)
         return transport
@@ -142,12 +155,12 @@ class Room:
 
 client = st.integers(0, 5)
 actions = st.one_of(
-    st.tuples(st.just("publish"), st.sampled_from([8, 32, 700, 5_000, 40_000])),
+    st.tuples(st.sampled_from(["publish", "step"]), st.sampled_from([8, 32, 700, 5_000, 40_000])),
     st.tuples(st.just("flush"), st.just(0)),
     st.tuples(st.just("read"), client, st.sampled_from([1, 100, 5_000, PIECE])),
     st.tuples(st.just("pump"), client),
     st.tuples(st.sampled_from(["close", "reset", "leave"]), client),
-    st.tuples(st.just("enter"), st.just(0)),
+    st.tuples(st.just("enter"), st.sampled_from(BUFFERS)),
 )
 
 
@@ -157,10 +170,13 @@ def play(room: Room, action: tuple[Any, ...], number: int) -> int:
     if kind == "publish":
         room.fanout.publish(message(number + 1, argument))
         return number + 1
+    if kind == "step":
+        room.fanout.publish(message(number + 1, argument), step(number + 1, 40_008 - argument))
+        return number + 1
     if kind == "flush":
         room.flush()
     elif kind == "enter":
-        room.enter()
+        room.enter(argument)
     elif argument < len(room.all):
         transport = room.all[argument]
         if kind == "read":
@@ -234,6 +250,45 @@ def test_a_newcomer_gets_the_latest_state_and_nothing_before_there_is_one(twin: 
         newcomer = room.enter()
         room.settle()
         assert numbers(bytes(newcomer.heard)) == numbers(bytes(room.all[0].heard)) == [1]
+
+
+@TWINS
+def test_a_step_goes_to_who_has_the_state_before_and_the_whole_to_all_others(twin: ModuleType) -> None:
+    with Room(twin, 1) as room:
+        room.fanout.publish(message(1), step(1))
+        room.settle()
+        newcomer = room.enter()
+        room.fanout.publish(message(2), step(2))
+        room.settle()
+        for number in (3, 4):
+            room.fanout.publish(message(number), step(number))
+        room.settle()
+        room.fanout.publish(message(5))
+        room.settle()
+        for transport, stepped, had in ((room.all[0], [2], [1, 2, 4, 5]), (newcomer, [], [2, 4, 5])):
+            steps: list[int] = []
+            assert numbers(bytes(transport.heard), steps) == had
+            assert steps == stepped
+
+
+@TWINS
+def test_a_reader_that_fell_behind_gets_the_whole_and_steps_again_afterwards(twin: ModuleType) -> None:
+    with Room(twin, 2) as room:
+        slow, quick = room.all
+        for number in range(1, 40):
+            room.fanout.publish(message(number, 3_000), step(number, 2_000))
+            room.flush()
+            quick.read()
+        room.settle()
+        room.fanout.publish(message(40), step(40))
+        room.settle()
+        steps: list[int] = []
+        assert numbers(bytes(quick.heard), steps) == list(range(1, 41))
+        assert steps == list(range(2, 41))
+        steps.clear()
+        heard = numbers(bytes(slow.heard), steps)
+        assert heard[-2:] == [39, 40]
+        assert steps[-1] == 40 and 39 not in steps
 
 
 @TWINS
@@ -363,19 +418,38 @@ def test_remove_forgets_a_client_and_leaves_it_open(twin: ModuleType) -> None:
 
 
 @TWINS
-def test_rejects_what_it_cannot_serve(twin: ModuleType) -> None:
+def test_a_stream_under_tls_is_written_through_its_transport_alone(twin: ModuleType) -> None:
     class Secret(Transport):
         def get_extra_info(self, name: str) -> Any:
             return object() if name == "sslcontext" else None
 
+        def pump(self) -> None:
+            """The peer must see nothing: what it would see is not encrypted."""
+
     with Room(twin, 1) as room:
         secret = Secret()
         room.all.append(secret)
+        room.fanout.add(secret.socket.fileno(), secret)
+        for number in (1, 2):
+            room.fanout.publish(message(number), step(number))
+            assert room.flush() == []
+        secret.read()
+        told = bytes(secret.held)
+        assert (secret.heard, numbers(told)) == (b"", [1])
+        secret.held.clear()
+        assert room.flush() == []
+        assert numbers(told + bytes(secret.held)) == [1, 2]
+
+
+@TWINS
+def test_rejects_what_it_cannot_serve(twin: ModuleType) -> None:
+    with Room(twin, 1) as room:
+        stranger = Transport()
+        room.all.append(stranger)
         for fd, transport, why in [
-            (-1, secret, "not a descriptor"),
-            (1 << 31, secret, "not a descriptor"),
-            (1 << 70, secret, "not a descriptor"),
-            (secret.socket.fileno(), secret, "TLS"),
+            (-1, stranger, "not a descriptor"),
+            (1 << 31, stranger, "not a descriptor"),
+            (1 << 70, stranger, "not a descriptor"),
             (room.all[0].socket.fileno(), room.all[0], "already"),
         ]:
             with pytest.raises(ValueError, match=why):
@@ -389,6 +463,8 @@ def test_rejects_a_message_that_is_none(twin: ModuleType) -> None:
     for wrong in (b"", bytes(twin.MESSAGE_LIMIT + 1)):
         with pytest.raises(ValueError, match="1 to 1048576 bytes"):
             fanout.publish(wrong)
+        with pytest.raises(ValueError, match="1 to 1048576 bytes"):
+            fanout.publish(b"fine", wrong)
     for alien in (5, None, "text"):
         with pytest.raises(TypeError):
             fanout.publish(alien)
