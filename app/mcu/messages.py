@@ -12,7 +12,7 @@ VERSION = 1
 FROM_BOARD = 0x40  # this bit of a type tells the direction; what a side sent itself came back on a loop
 
 HELLO = 0x01
-BEAT = 0x02
+HOST_BEAT = 0x02
 ACK = 0x03
 ARM = 0x04
 STOP = 0x05
@@ -30,6 +30,7 @@ CAUSE_PROTOCOL, CAUSE_FAULT = 7, 8
 CAUSES = ("none", "boot", "switch", "link", "host", "session", "noise", "protocol", "fault")
 FAULT_DISCREPANCY, FAULT_READBACK, FAULT_WATCHDOG, FAULT_STARVED = 1, 2, 4, 8
 CONTACT_A, CONTACT_B = 1, 2  # bits; set = closed
+RESET_UNKNOWN, RESET_POWER, RESET_PIN, RESET_WATCHDOG, RESET_SOFTWARE = 0, 1, 2, 3, 4
 TARGET_UNOQ, TARGET_QEMU, TARGET_LINUX, TARGET_MICROPYTHON = 1, 2, 3, 4
 TARGETS = ("", "unoq", "qemu", "linux", "micropython")
 TWO_CHANNELS = 1  # bit of WELCOME's interlock
@@ -52,7 +53,7 @@ _U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 # Type -> name and fields in their order: (name, lowest, highest), or (name, None, size) for a byte string.
 MESSAGES = {
     HELLO: ("HELLO", (("host_nonce", 0, _U32),)),
-    BEAT: ("BEAT", (("challenge", 0, _U32), ("answer", 0, _U32))),
+    HOST_BEAT: ("HOST_BEAT", (("challenge", 0, _U32), ("answer", 0, _U32))),
     ACK: ("ACK", (("trip_id", 0, _U16),)),
     ARM: ("ARM", (("arm_nonce", 0, _U32),)),
     STOP: ("STOP", ()),

@@ -14,7 +14,7 @@ from typing import Any
 
 import cbor2
 
-from app.mcu.messages import BEAT, HELLO, LIGHTS, MESSAGES, STOP, TRIP, VERSION
+from app.mcu.messages import HELLO, HOST_BEAT, LIGHTS, MESSAGES, STOP, TRIP, VERSION
 
 FILE = Path(__file__).with_name("vectors.txt")
 HEADER = """\
@@ -98,7 +98,7 @@ def good() -> Iterator[tuple[str, int, tuple, tuple]]:
             header = {"lowest": EXTREMES[0], "highest": EXTREMES[1]}.get(kind, ORDINARY)
             yield f"{name.lower()}-{kind}", type_, header, payload
     for width in WIDTHS:
-        yield f"beat-width-{width}", BEAT, ORDINARY, (width, U32 - width)
+        yield f"beat-width-{width}", HOST_BEAT, ORDINARY, (width, U32 - width)
     for net, pnl in ((-1, -24), (-24, -25), (-25, -256), (-256, -257), (-257, -65536), (-32768, -65537)):
         yield f"lights-negative{pnl}", LIGHTS, ORDINARY, (3, net, pnl)
     yield "stop-zeros", STOP, (0x01000001, 0x0100, 0x0001, 0x00010000), ()
