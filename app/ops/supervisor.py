@@ -27,11 +27,12 @@ async def keep_running(name: str, job: Callable[[], Awaitable[object]], clock: C
             if clock.mono_ns() - began >= CALM_NS:
                 pause_ns = FIRST_PAUSE_NS
             log.exception("%s failed, again in %d s", name, pause_ns // NS)
-        await _pause(clock, pause_ns)
+        await pause(clock, pause_ns)
         pause_ns = min(LONGEST_PAUSE_NS, pause_ns * 2)
 
 
-async def _pause(clock: Clock, pause_ns: int) -> None:
+async def pause(clock: Clock, pause_ns: int) -> None:
+    """Wait `pause_ns` of monotonic time on `clock`."""
     over = asyncio.Event()
     timer = clock.call_later(pause_ns, over.set)
     try:

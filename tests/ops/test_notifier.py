@@ -1,0 +1,139 @@
+"""Alerts over real HTTP: what is sent, what is tried again, what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.header import decode_header, make_header
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
+
+from app.clock import NS, VirtualClock
+from app.config import Secret
+from app.errors import Refused, Unreachable
+from app.ops.alerts import Alert
+from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
+
+HALTED = Alert("halted", "Plimsoll: trading is halted", "Halted because the switch was opened — now", 5)
+PATIENCE_S = 10
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    """Remembers what it got and answers what the test asked for."""
+
+    answers: ClassVar[list[int]] = []
+    got: ClassVar[list[tuple[str, dict[str, str], str]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.got.append((self.path, dict(self.headers), body))
+        self.send_response(self.answers.pop(0) if self.answers else 200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with receiving() as address:
+        yield address
+
+
+@contextmanager
+def receiving(*answers: int) -> Iterator[str]:
+    _Receiver.answers, _Receiver.got = list(answers), []
+    server = HTTPServer(("127.0.0.1", 0), _Receiver)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/my-topic"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_posts_the_text_with_title_priority_and_token(url: str) -> None:
+    post(Target(url, Secret("tk_123")), HALTED)
+    ((path, headers, body),) = _Receiver.got
+    assert path == "/my-topic" and body == HALTED.text
+    assert str(make_header(decode_header(headers["Title"]))) == HALTED.title
+    assert headers["Priority"] == "5" and headers["Tags"] == "halted"
+    assert headers["Authorization"] == "Bearer tk_123"
+
+
+def test_a_title_cannot_add_a_header(url: str) -> None:
+    post(Target(url), Alert("halted", "a\r\nX-Evil: 1", "text", 3))
+    ((_, headers, _),) = _Receiver.got
+    assert "X-Evil" not in headers
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(500, Unreachable), (429, Unreachable), (403, Refused), (302, Refused)]
+)
+def test_tells_what_may_work_later_from_what_never_will(status: int, error: type[Exception]) -> None:
+    with receiving(status) as url, pytest.raises(error):
+        post(Target(url), HALTED)
+
+
+def test_a_dead_server_is_unreachable() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    with pytest.raises(Unreachable):
+        post(Target(address), HALTED)
+
+
+async def notified(clock: VirtualClock, notifier: Notifier, posts: int, step_ns: int) -> None:
+    """Run the notifier, moving time on, until the receiver has got `posts`."""
+    task = asyncio.create_task(notifier.run())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(_Receiver.got) < posts:
+                await asyncio.sleep(0.005)
+                clock.advance(step_ns)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_tries_again_with_longer_pauses_and_keeps_the_order() -> None:
+    clock = VirtualClock(0)
+    with receiving(500, 503, 200, 200) as url:
+        notifier = Notifier(Target(url), clock)
+        notifier.put(HALTED)
+        notifier.put(Alert("normal", "Plimsoll: back to normal", "Active", 3))
+        await notified(clock, notifier, 4, FIRST_PAUSE_NS)
+    assert [headers["Tags"] for _, headers, _ in _Receiver.got] == ["halted", "halted", "halted", "normal"]
+
+
+async def test_gives_up_what_is_refused_and_sends_the_next() -> None:
+    clock = VirtualClock(0)
+    with receiving(404, 200) as url:
+        notifier = Notifier(Target(url), clock)
+        notifier.put(HALTED)
+        notifier.put(Alert("normal", "x", "Active", 3))
+        await notified(clock, notifier, 2, NS)
+    assert [headers["Tags"] for _, headers, _ in _Receiver.got] == ["halted", "normal"]
+
+
+async def test_old_news_is_dropped_and_a_full_queue_loses_the_oldest() -> None:
+    clock = VirtualClock(0)
+    with receiving() as url:
+        notifier = Notifier(Target(url), clock)
+        notifier.put(HALTED)
+        clock.advance(NEWS_NS)
+        for number in range(QUEUE_LIMIT - 1):
+            notifier.put(Alert(str(number), "x", "y", 3))
+        await notified(clock, notifier, QUEUE_LIMIT - 1, 0)
+        notifier.put(HALTED)
+        for number in range(QUEUE_LIMIT):
+            notifier.put(Alert(str(number), "x", "y", 3))
+        await notified(clock, notifier, 2 * QUEUE_LIMIT - 1, 0)
+    assert "halted" not in [headers["Tags"] for _, headers, _ in _Receiver.got]
