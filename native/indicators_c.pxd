@@ -31,8 +31,9 @@ cdef class Sma(Indicator):
     cdef Py_ssize_t _at
     cdef double _sum
     cdef double _fresh
-    @cython.locals(number=double, last=bint, total=double)
     cpdef double peek(self, object close) except? -1
+    @cython.locals(last=bint, total=double)
+    cdef double _after(self, double close) except? -1
     @cython.locals(at=Py_ssize_t)
     cdef int _feed(self, double high, double low, double close, double volume) except -1
 
@@ -131,3 +132,7 @@ cdef int _fill_vwap(Vwap each, const double[::1] prices, const double[::1] volum
 cdef int _fill_donchian(
     Donchian each, const double[::1] highs, const double[::1] lows, double[::1] top, double[::1] bottom
 ) except -1
+
+@cython.locals(index=Py_ssize_t, last=Py_ssize_t, known=int, after=int, close=double, quick=double, calm=double)
+cpdef object uncrossed(
+    Sma fast, Sma slow, object side, const int64_t[::1] closes, object begin, object end)

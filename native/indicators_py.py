@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Column: TypeAlias = "array[float] | memoryview"  # or any other contiguous buffer of float64, as numpy's
 
@@ -104,10 +104,13 @@ class Sma(Indicator):
 
     def peek(self, close: float) -> float:
         """Return what ``update`` would, to the last bit, and change nothing."""
-        number, last = _number(close), self._at + 1 == self.period
+        return self._after(_number(close))
+
+    def _after(self, close: float) -> float:
+        last = self._at + 1 == self.period
         if self.seen < self.period and not last:
             return _NAN
-        total = self._fresh + number if last else self._sum + (number - self._ring[self._at])
+        total = self._fresh + close if last else self._sum + (close - self._ring[self._at])
         return total / self.period
 
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
@@ -497,6 +500,29 @@ def _fill_donchian(
         top[i] = each.high
         bottom[i] = each.low
     return 0
+
+
+def uncrossed(fast: Sma, slow: Sma, side: int, closes: Any, begin: int, end: int) -> tuple[int, int]:
+    """Feed both means with ``closes`` from ``begin`` on, up to the first that would turn ``fast`` to the
+    other side of ``slow``; return the index after those fed, and the side after them.
+
+    ``side`` is that before them: 1 above, -1 below, 0 not known yet; means that are equal keep it. ``closes``
+    is an ``array('q')``. Raises IndexError for a range outside it, OverflowError beyond 2**53.
+    """
+    if begin < 0 or end > len(closes):
+        raise IndexError("a range outside the closes")
+    index, last, known = begin, end, side
+    while index < last:
+        close = _bounded(float(closes[index]))
+        quick, calm = fast._after(close), slow._after(close)
+        after = 1 if quick > calm else -1 if quick < calm else known
+        if known != 0 and after != known:
+            break
+        fast._feed(0.0, 0.0, close, 0.0)
+        slow._feed(0.0, 0.0, close, 0.0)
+        known = after
+        index += 1
+    return index, known
 
 
 def _column(values: Column) -> memoryview:

@@ -397,3 +397,40 @@ def test_rejects_a_negative_volume_and_width(twin: ModuleType) -> None:
         twin.Vwap().update(5.0, -1.0)
     with pytest.raises(ValueError, match="deviations wide"):
         twin.Bollinger(20, -0.1)
+
+
+@given(
+    st.integers(1, 6),
+    st.integers(1, 12),
+    st.lists(st.integers(-9, 9), max_size=80),
+    st.data(),
+)
+def test_uncrossed_feeds_up_to_the_cross_and_no_further(
+    quick: int, calm: int, closes: list[int], data: st.DataObject
+) -> None:
+    twin = data.draw(st.sampled_from([indicators_py, indicators_c]))
+    begin = data.draw(st.integers(0, len(closes)))
+    end = data.draw(st.integers(begin, len(closes)))
+    fast, slow, side = twin.Sma(quick), twin.Sma(calm), 0
+    plain_fast, plain_slow, known, index = twin.Sma(quick), twin.Sma(calm), 0, begin
+    while index < end:
+        ahead = plain_fast.peek(closes[index]), plain_slow.peek(closes[index])
+        after = (ahead[0] > ahead[1]) - (ahead[0] < ahead[1]) or known
+        if known and after != known:
+            break
+        plain_fast.update(closes[index])
+        plain_slow.update(closes[index])
+        known, index = after, index + 1
+    assert twin.uncrossed(fast, slow, side, array("q", closes), begin, end) == (index, known)
+    assert repr((fast.value, slow.value)) == repr((plain_fast.value, plain_slow.value))
+    assert repr((fast.peek(3), slow.peek(3))) == repr((plain_fast.peek(3), plain_slow.peek(3)))
+
+
+def test_uncrossed_rejects_a_range_outside_and_a_close_beyond_bounds(twin: ModuleType) -> None:
+    closes = array("q", [1, 2, 2**54])
+    for begin, end in ((-1, 2), (0, 4)):
+        with pytest.raises(IndexError):
+            twin.uncrossed(twin.Sma(1), twin.Sma(2), 0, closes, begin, end)
+    with pytest.raises(OverflowError):
+        twin.uncrossed(twin.Sma(1), twin.Sma(2), 0, closes, 2, 3)
+    assert twin.uncrossed(twin.Sma(1), twin.Sma(2), -1, closes, 2, 1) == (2, -1)
