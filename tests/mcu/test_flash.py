@@ -29,7 +29,7 @@ def flash(bench: Bench) -> Flash:
     return Flash(bench.appliance, bench.unoq(), bench.shelf, bench.said.append)
 
 
-def kept(bench: Bench) -> tuple[str, str]:
+def kept(bench: Bench) -> tuple[str, ...]:
     """The hashes of the current image and of the one before it."""
     both = bench.shelf.current(), bench.shelf.previous()
     return tuple(image.artefact.firmware_hash if image else "" for image in both)
