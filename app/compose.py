@@ -35,9 +35,11 @@ from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
+from app.engine.snapshot import Snapshot
 from app.errors import Ours, Refused, SettingsError
 from app.mcu.stand_in import StandIn
 from app.ops.memory import return_large_buffers
+from app.ops.notifier import Notifier, Target
 from app.ops.notify import notify, status, watchdog_ns
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
@@ -88,6 +90,7 @@ async def serve(
             tasks = [group.create_task(service.venue.run(), name="venue")]
             tasks += [group.create_task(job(), name=name) for name, job in jobs]
             tasks.append(group.create_task(_keep_telling(service), name="telling"))
+            tasks += [group.create_task(job(), name=name) for name, job in _notifying(settings, service)]
             tasks.append(group.create_task(_keep_sweeping(service), name="retention"))
             notify("READY=1", status("started"))
             log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
@@ -366,3 +369,21 @@ async def _keep_sweeping(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_NS / 1_000_000_000)
         service.store.sweep(service.clock.utc_ns())
+
+
+def _notifying(settings: Settings, service: Service) -> list[Job]:
+    """The jobs that tell the owner; they may fail and never take the engine along."""
+    target = Target.of(settings.notify)
+    if target is None:
+        return []
+
+    def picture() -> tuple[Snapshot, str]:
+        view = service.engine.snapshot()
+        return view, words.sentence(view.state, view.reasons)
+
+    notifier = Notifier(target, service.clock)
+    jobs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "alerts": partial(notifier.watch, picture),
+        "notifier": notifier.run,
+    }
+    return [(name, partial(keep_running, name, job, service.clock)) for name, job in jobs.items()]

@@ -78,6 +78,11 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.add_argument("--port", type=_port, default=8080, help="of the page; the next free one if taken")
     demo.add_argument("--keep", action="store_true", help="keep the journal of the last demo")
     demo.set_defaults(run=_lazily("app.cli.service", "demo"))
+    text = "try the messages that tell you of a halt: plimsoll notify test"
+    notify = commands.add_parser("notify", help=text, description=text, epilog=EPILOG)
+    notify.add_argument("what", choices=("test",), help="send one message to notify.url now")
+    notify.add_argument("--config", type=Path, metavar="FILE", help="settings file of the service")
+    notify.set_defaults(run=_lazily("app.cli.notifying", "run"))
     text = "copy the journal, also while the service runs; keeps 7 days and 4 weeks"
     backup = commands.add_parser("backup", help=text, description=text, epilog=EPILOG)
     _places(backup)

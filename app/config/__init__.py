@@ -12,6 +12,7 @@ from app.config.secrets import Secret, read_secret
 from app.config.settings import (
     Board,
     Native,
+    Notify,
     OvernightRange,
     Risk,
     Settings,
@@ -26,6 +27,7 @@ __all__ = [
     "AccountStatement",
     "Board",
     "Native",
+    "Notify",
     "OvernightRange",
     "Risk",
     "Secret",

@@ -158,6 +158,13 @@ class Board(_Section, frozen=True):
     on_trip: OnTrip = OnTrip()
 
 
+class Notify(_Section, frozen=True):
+    """`[notify]`: who is told when nobody looks. Without a url nobody is; a token_file may be missing."""
+
+    url: Annotated[str, Meta(max_length=300, description='https URL, or "" for nobody')] = ""
+    token_file: Path = Path("/etc/plimsoll/notify.token")
+
+
 class Native(_Section, frozen=True):
     """`[native]`: `compiled` refuses to start on the pure twins; `any` is for development."""
 
@@ -178,11 +185,12 @@ class Settings(_Section, frozen=True):
     strategy: Strategies = Strategies()
     web: Web = Web()
     board: Board = Board()
+    notify: Notify = Notify()
     native: Native = Native()
 
     def check(self) -> None:
         """Check the rules that bind one key to another. Raises SettingsError for the first that is broken."""
-        for rule in (_urls, _mode, _accounts, _risk, _strategy, _board, _native):
+        for rule in (_urls, _mode, _accounts, _risk, _strategy, _board, _notify, _native):
             rule(self)
 
 
@@ -284,6 +292,23 @@ def _board(settings: Settings) -> None:
             '"virtual" is a board in software, which protects no real money; connect one, '
             "or write board.required = false to trade without a switch",
         )
+
+
+def _notify(settings: Settings) -> None:
+    key, text = "notify.url", settings.notify.url
+    if not text:
+        return
+    try:
+        url = urlsplit(text)
+        known = url.hostname and (url.port is None or url.port) and url.scheme in ("http", "https")
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError(key, "is not a URL; write it like https://ntfy.sh/a-topic-only-you-know")
+    if url.username is not None or url.password is not None or url.fragment:
+        raise SettingsError(key, "holds a user or a fragment; a token belongs in notify.token_file")
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise SettingsError(key, f"{url.hostname} without encryption; use https beyond this machine")
 
 
 def _native(settings: Settings) -> None:

@@ -11,16 +11,19 @@ import http.client
 import logging
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.header import Header
 from urllib.parse import SplitResult, urlsplit
 
 from app.clock import NS, Clock
-from app.config import Secret
+from app.config import Notify, Secret, read_secret
+from app.engine.snapshot import Snapshot
 from app.errors import Refused, Unreachable, clean
-from app.ops.alerts import Alert
+from app.ops.alerts import Alert, Alerts
 from app.ops.supervisor import pause
 
+LOOK_NS = 1 * NS  # between two looks: every condition is counted in seconds
 QUEUE_LIMIT = 50  # alerts that wait; a box that has more to say has said it
 TIMEOUT_S = 10.0  # of each step of a request; a phone's push service answers within one
 FIRST_PAUSE_NS = 5 * NS
@@ -38,6 +41,14 @@ class Target:
 
     url: str
     token: Secret | None = None
+
+    @classmethod
+    def of(cls, settings: Notify) -> Target | None:
+        """As the settings say, None = nobody is told. Raises SettingsError for a token others can read."""
+        if not settings.url:
+            return None
+        file = settings.token_file
+        return cls(settings.url, read_secret("notify.token_file", file) if file.exists() else None)
 
 
 def post(target: Target, alert: Alert) -> None:
@@ -98,6 +109,14 @@ class Notifier:
         """Send it as soon as possible; returns at once. When the queue is full the oldest goes."""
         self._queue.append((self.clock.mono_ns(), alert))
         self._wake.set()
+
+    async def watch(self, picture: Callable[[], tuple[Snapshot, str]]) -> None:
+        """Look every second at the engine's picture and its state in words; put what is due. Never ends."""
+        alerts = Alerts()
+        while True:
+            for alert in alerts.look(*picture(), self.clock.mono_ns()):
+                self.put(alert)
+            await pause(self.clock, LOOK_NS)
 
     async def run(self) -> None:
         """Send what waits, oldest first, until cancelled."""

@@ -18,7 +18,7 @@ from tests.guards import ROOT
 
 COMMANDS = (
     *("status", "orders", "positions", "trades", "halt", "flatten", "rearm", "accept-difference"),
-    *("run", "demo", "passwd", "backup", "restore", "simulate", "replay"),
+    *("run", "demo", "passwd", "backup", "restore", "notify", "simulate", "replay"),
 )
 
 

@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
 
+from app.cli import main
 from app.clock import NS, VirtualClock
-from app.config import Secret
-from app.errors import Refused, Unreachable
+from app.config import Secret, load
+from app.engine.snapshot import Snapshot
+from app.errors import Refused, SettingsError, Unreachable
 from app.ops.alerts import Alert
 from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
+from tests.ops.test_alerts import FINE, seen
 
 HALTED = Alert("halted", "Plimsoll: trading is halted", "Halted because the switch was opened — now", 5)
 PATIENCE_S = 10
@@ -137,3 +141,47 @@ async def test_old_news_is_dropped_and_a_full_queue_loses_the_oldest() -> None:
             notifier.put(Alert(str(number), "x", "y", 3))
         await notified(clock, notifier, 2 * QUEUE_LIMIT - 1, 0)
     assert "halted" not in [headers["Tags"] for _, headers, _ in _Receiver.got]
+
+
+async def test_watches_the_picture_and_sends_what_is_due() -> None:
+    clock, pictures = VirtualClock(0), [seen(journal="disk full"), seen(journal="disk full"), FINE, FINE]
+    with receiving() as url:
+        notifier = Notifier(Target(url), clock)
+
+        def picture() -> tuple[Snapshot, str]:
+            return (pictures.pop(0) if len(pictures) > 1 else pictures[0]), "Active"
+
+        watching = asyncio.create_task(notifier.watch(picture))
+        try:
+            await notified(clock, notifier, 2, NS)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    assert [headers["Tags"] for _, headers, _ in _Receiver.got] == ["storage", "normal"]
+
+
+def test_the_command_sends_one_and_says_when_it_cannot(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plimsoll.toml"
+    file.write_text(f'[notify]\nurl = "{url}"\ntoken_file = "token"\n')
+    (tmp_path / "token").write_text("tk_1\n")
+    (tmp_path / "token").chmod(0o600)
+    assert main(["notify", "test", "--config", str(file)]) == 0
+    ((_, headers, _),) = _Receiver.got
+    assert headers["Authorization"] == "Bearer tk_1" and headers["Tags"] == "test"
+    (tmp_path / "token").chmod(0o644)
+    assert main(["notify", "test", "--config", str(file)]) == 2
+    file.write_text("")
+    assert main(["notify", "test", "--config", str(file)]) == 2
+    assert "nobody is told" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["ntfy.sh/x", "ftp://a/b", "https://", "https://me:pw@a/b", "http://example.org/x", "https://a:0/"],
+)
+def test_refuses_an_address_that_is_none_or_not_encrypted(wrong: str) -> None:
+    with pytest.raises(SettingsError, match=r"notify\.url"):
+        load(f'[notify]\nurl = "{wrong}"\n', Path("/"))
+    assert load('[notify]\nurl = "https://ntfy.sh/mine"\n', Path("/")).notify.url == "https://ntfy.sh/mine"
