@@ -2,8 +2,8 @@
 waiting for anybody.
 
 Sending is a plain call into a bounded outbox; one task per connection empties it, one frame for all that
-piled up. Quotes of a slow client are merged, everything else counts, and a client beyond OUTBOX_LIMIT is
-dropped.
+piled up, and a client beyond OUTBOX_LIMIT is dropped. Quotes are state and leave by `quotes` instead, one
+buffer for all sockets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from app.simulator import signalr
 from app.simulator.book import Event
 from app.simulator.faults import Faults, Outgoing
 from app.simulator.listing import find
-from app.simulator.rows import Row, without_nulls
+from app.simulator.quotes import Quotes
+from app.simulator.rows import without_nulls
 from app.simulator.signalr import Kind, Message, Records
 from app.simulator.tokens import Session
 from app.simulator.world import DEPTH, QUOTES, TRADES, World
@@ -48,6 +49,10 @@ MARKET_CHANNELS = {
 class Wire(Protocol):
     """The transport under a connection."""
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Where whole frames may be written, None once it is gone."""
+
     async def send(self, text: str) -> None: ...
 
     def close(self) -> None:
@@ -65,11 +70,11 @@ class Connection:
         self.topics: set[tuple[str, str]] = set()
         self._records = Records()
         self._outbox: list[str] = []
-        self._quotes: dict[str, Row] = {}
         self._wake = asyncio.Event()
-        self._shaken, self._busy, self._closing, self.closed = False, False, False, False
+        self._shaken, self._closing, self.closed = False, False, False
         self._heard = self._spoke = hubs.clock.mono_ns()
         self._timer: Timer | None = None
+        self.transport = wire.transport
         self._rearm()
 
     # -- from the client ---------------------------------------------------------------------------
@@ -116,14 +121,6 @@ class Connection:
         self._outbox.append(record)
         self._wake.set()
 
-    def push_quote(self, contract: str, delta: Row, record: str) -> None:
-        """Queue a quote; behind a frame that is still being sent it is merged with those that wait."""
-        if self._busy:
-            self._quotes[contract] = {**self._quotes.get(contract, {}), **delta}
-            self._wake.set()
-        else:
-            self.push(record)
-
     def finish(self, error: str = "") -> None:
         """Say goodbye with a close record, then end."""
         self.push(signalr.close(error))
@@ -134,17 +131,12 @@ class Connection:
         while not self.closed:
             await self._wake.wait()
             self._wake.clear()
-            self._busy = True
-            for frame in _frames(self._drain()):
+            records, self._outbox = self._outbox, []
+            for frame in _frames(records):
                 await self._wire.send(frame)
-            self._busy, self._spoke = False, self.hubs.clock.mono_ns()
+            self._spoke = self.hubs.clock.mono_ns()
             if self._closing and not self._outbox:
                 self.close(politely=True)
-
-    def _drain(self) -> list[str]:
-        records, self._outbox = self._outbox, []
-        quotes, self._quotes = self._quotes, {}
-        return records + [signalr.invocation(TARGETS[QUOTES], pair) for pair in quotes.items()]
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -184,6 +176,7 @@ class Hubs:
         self.world, self.clock, self._faults, self._accounts_of = world, clock, faults, users
         self.connections: set[Connection] = set()
         self._topics: dict[tuple[str, str], dict[Connection, None]] = {}
+        self._quotes = Quotes(clock, self._lost)
         self.on_interest: Callable[[], None] = lambda: None
 
     # -- connections -------------------------------------------------------------------------------
@@ -210,6 +203,12 @@ class Hubs:
 
     def close(self) -> None:
         for connection in tuple(self.connections):
+            connection.close()
+        self._quotes.close()
+
+    def _lost(self, transport: asyncio.Transport) -> None:
+        """The transport of a connection failed, or took nothing for too long."""
+        for connection in [c for c in self.connections if c.transport is transport]:
             connection.close()
 
     # -- invocations -------------------------------------------------------------------------------
@@ -253,6 +252,9 @@ class Hubs:
         if connection.hub == "market":
             self.world.advance()  # an idle world may lag; nobody is told what was before they came
             first = self.world.watch(*topic)
+            if topic[0] == QUOTES and connection.transport is not None:
+                told = self._quotes.join(topic[1], connection.transport)
+                first = None if first == told else first
             if first:
                 self._send([connection], "market", TARGETS[topic[0]], (topic[1], first))
 
@@ -260,6 +262,8 @@ class Hubs:
         members = self._topics.get(topic, {})
         if members.pop(connection, 0) is None:
             connection.topics.discard(topic)
+            if topic[0] == QUOTES and connection.transport is not None:
+                self._quotes.leave(topic[1], connection.transport)
             if connection.hub == "market":
                 self.world.unwatch(*topic)
             if not members:
@@ -294,13 +298,12 @@ class Hubs:
                 self._deliver(to, outgoing)
 
     def _deliver(self, to: list[Connection], outgoing: Outgoing) -> None:
+        if outgoing.target == TARGETS[QUOTES]:
+            self._quotes.tell(*outgoing.arguments)
+            return
         record = signalr.invocation(outgoing.target, outgoing.arguments)
         for connection in to:
-            if outgoing.target == TARGETS[QUOTES]:
-                contract, delta = outgoing.arguments
-                connection.push_quote(contract, delta, record)
-            else:
-                connection.push(record)
+            connection.push(record)
 
 
 def _failed(name: str, why: str) -> str:

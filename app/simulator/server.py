@@ -233,6 +233,10 @@ class _SocketWire:
     def __init__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
         self._request, self._socket = request, socket
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._request.transport
+
     async def send(self, text: str) -> None:
         await self._socket.send_str(text)
 
