@@ -153,6 +153,7 @@ class Run:
         account = Account(self._start_micro, instrument.tick_value_micro, fee)
         self._clock = ReplayClock(first.start_ns)
         self._begun_ns, self._skipping = first.start_ns, skipping
+        self._tick_ns, self._epoch = 0, 0  # when the next tick comes, under which restrictions
         slippage = Slippage(settings.slippage_ticks, settings.stop_slippage_ticks)
         self._venue = BarVenue(self._clock, self.contract, account, slippage)
         self._journal = MemoryJournal()
@@ -219,7 +220,7 @@ class Run:
         end = self._venue.untouched(day, at, end)
         if end <= at:
             return at
-        return at + stillness.skim(self._engine, self.contract, day.starts[at:end], day.closes[at:end])
+        return stillness.skim(self._engine, self.contract, day.starts, day.closes, at, end)
 
     def _skip(self, day: Minutes, begin: int, end: int) -> None:
         """What remains of bars that changed nothing: the time, the last price, the equity at each close."""
@@ -244,12 +245,19 @@ class Run:
         clock.advance_to(utc_ns)
 
     def _doze(self) -> None:
-        """Leave out the ticks that change nothing: the next is the last one before something may change."""
-        clock, begun = self._clock, self._begun_ns
-        until = stillness.until(self._engine)
-        last = until - 1 - (until - 1 - begun) % TICK_NS
-        if until and last > clock.utc_ns() + TICK_NS:
-            self._engine.tick_at(last)
+        """Leave out the ticks that change nothing: the next is the last one before something may change.
+
+        What was found stays true until then, or until trading is restricted by something new.
+        """
+        engine, now, begun = self._engine, self._clock.utc_ns(), self._begun_ns
+        if self._tick_ns > now and self._epoch == engine.trading.epoch:
+            return
+        until = stillness.until(engine)
+        last, following = until - 1 - (until - 1 - begun) % TICK_NS, now + TICK_NS - (now - begun) % TICK_NS
+        self._tick_ns, asleep = max(last, following), self._tick_ns > following
+        self._epoch = engine.trading.epoch
+        if asleep or last > following:
+            engine.tick_at(self._tick_ns)
 
     def _happen(self, bar: Bar) -> None:
         clock, venue, end = self._clock, self._venue, bar.start_ns + MINUTE_NS

@@ -31,6 +31,10 @@ class FeedWatch:
         elif not closed and all(contract in self._book.quotes for contract in contracts.values()):
             self._trading.release(Code.STALE_FEED)
 
+    def silent_mono_ns(self, contracts: Mapping[str, str]) -> int:
+        """Until then no check finds silence, whatever is not quoted; 0 = the next one may."""
+        return min((self._quoted_ns(c) + self._silence_ns for c in contracts.values()), default=0)
+
     def _quoted_ns(self, contract: str) -> int:
         quote = self._book.quotes.get(contract)
         return max(self._from_mono_ns, quote.recv_mono_ns if quote is not None else 0)

@@ -25,7 +25,15 @@ from app.risk.gate import GateView
 from app.risk.limits import Limits
 from app.risk.rules import AccountRules, floor_after
 from app.risk.state import Code, Goal, Kind, TradingState
-from app.risk.watch import FLOOR_UNKNOWN, UNKNOWN, Level, Verdict, assess_both
+from app.risk.watch import (
+    FLOOR_UNKNOWN,
+    UNKNOWN,
+    Level,
+    Verdict,
+    assess_both,
+    calm_from,
+    closing_cost_micro,
+)
 
 _LIMIT_CODE = {"watch.daily_loss": Code.DAILY_LOSS, "watch.maximum_loss": Code.MAXIMUM_LOSS}
 
@@ -109,13 +117,37 @@ class Money:
         if not self._book.read_once or self._book.account is None:
             return
         today = self.today()
+        equity = self.equity_micro(today)
+        if today is not None and equity is not None and self._is_calm(today, equity):
+            return
         day_net = today.net_micro if today is not None else None
-        daily, maximum = assess_both(
-            self._limits, day_net, self.equity_micro(today), self.floor_micro(), self._held()
-        )
+        daily, maximum = assess_both(self._limits, day_net, equity, self.floor_micro(), self._held())
         self._heed(daily)
         self._heed(maximum)
         self._heed_unknown([verdict for verdict in (daily, maximum) if verdict.rule == UNKNOWN])
+
+    def calm_open_micro(self) -> int | None:
+        """The open P&L from which up the watch has nothing to say; None = not known, or it may at any."""
+        today = self.today()
+        equity = self.equity_micro(today)
+        least = self._calm_from()
+        if today is None or today.unrealised_micro is None or equity is None or least is None:
+            return None
+        day_net, calm_equity = least
+        needed = calm_equity - (equity - today.unrealised_micro)
+        return needed if day_net is None else max(needed, day_net - today.realised_micro)
+
+    def _is_calm(self, today: DayPnl, equity_micro: int) -> bool:
+        """Judging the limits would bring no word and end no reason."""
+        least, net = self._calm_from(), today.net_micro
+        if least is None or net is None or self._trading.reasons.get(Code.PNL_UNKNOWN) is not None:
+            return False
+        day_net, equity = least
+        return equity_micro >= equity and (day_net is None or net >= day_net)
+
+    def _calm_from(self) -> tuple[int | None, int] | None:
+        floor, reserve = self.floor_micro(), closing_cost_micro(self._limits, self._held())
+        return None if floor is None or reserve is None else calm_from(self._limits, floor, reserve)
 
     def _held(self) -> Iterable[tuple[Instrument, int]]:
         held = []

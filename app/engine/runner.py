@@ -169,20 +169,20 @@ class Runner:
         self._journal.append([BarClosed(self.contract, 1, bar)])
         self._hand_on(self.strategy.on_bar(bar))
 
-    def skim(self, starts: Sequence[int], closes: Sequence[int]) -> int:
-        """How many of the coming bars, from the first, the strategy takes without a word: no intent, no new
-        state.
+    def skim(self, starts: Sequence[int], closes: Sequence[int], begin: int, end: int) -> int:
+        """The index after the bars from `begin` on, before `end`, that the strategy takes without a word: no
+        intent, no new state.
 
         A strategy that cannot promise that has no `skim`. For a replay, whose journal keeps no bars.
         """
         skim = getattr(self.strategy, "skim", None)
         late = not self.ready or self._have_to_ns < self._whole_from_ns
-        if skim is None or late or starts[0] < self._have_to_ns:
-            return 0
-        taken: int = skim(starts, closes)
-        if taken:
-            self._have_to_ns = starts[taken - 1] + MINUTE_NS
-        return taken
+        if skim is None or late or begin >= end or starts[begin] < self._have_to_ns:
+            return begin
+        after: int = skim(starts, closes, begin, end)
+        if after > begin:
+            self._have_to_ns = starts[after - 1] + MINUTE_NS
+        return after
 
     # -- orders of the strategy
 

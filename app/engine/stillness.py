@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.domain.bars import DAY_MINUTES, Windows
-from app.domain.instruments import by_contract
 from app.domain.market import Quote
 from app.engine.settings import FLATTEN_LEAD_NS
 from app.risk.state import Code
-from app.risk.watch import Level, assess_both
+from native import matching
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine
 
 NEVER = 0
-# Bars looked at together while a position is open: its loss limits are judged at the extremes of all of them.
-HELD_BARS = 64
+_NOWHERE = (0, 0)  # a band that holds no mark
 _DAYS = Windows(DAY_MINUTES)
 
 
@@ -40,7 +38,7 @@ def until(engine: Engine) -> int:
     now = engine.clock.utc_ns()
     edges = [*_hours(engine, now), *(reason.until_ns for reason in reasons)]
     if not reasons:
-        silent_ns = _feed(engine, now)
+        silent_ns = now + engine.feed.silent_mono_ns(engine.contracts) - engine.clock.mono_ns()
         if silent_ns <= now:
             return NEVER
         edges.append(silent_ns)
@@ -57,39 +55,33 @@ def _hours(engine: Engine, now: int) -> list[int]:
     return [*edges, session.entries_until_ns, flatten, session.venue_close_ns, session.close_ns]
 
 
-def _feed(engine: Engine, now: int) -> int:
-    """When the oldest quote becomes too old; now when one is missing."""
-    quotes = [engine.book.quotes.get(contract) for contract in engine.contracts.values()]
-    mono = engine.clock.mono_ns()
-    ages = [0 if quote is None else quote.recv_mono_ns - mono for quote in quotes]
-    silent = any(quote is None for quote in quotes)
-    return now if silent or not ages else now + min(ages) + engine.settings.feed_silence_ns
+def skim(
+    engine: Engine, contract: str, starts: Sequence[int], closes: Sequence[int], begin: int, end: int
+) -> int:
+    """Take the coming bars that change nothing beyond the last price; returns the index after them.
 
-
-def skim(engine: Engine, contract: str, starts: Sequence[int], closes: Sequence[int]) -> int:
-    """Take the first of the coming bars that change nothing beyond the last price; returns how many.
-
-    `starts` (UTC ns) and `closes` (ticks) are theirs, oldest first. The caller knows that no order fills in
-    them and no timer is due before their end. Trading must be open, or closed by the hour with nothing held,
-    the loss limits far away, and the only strategy of the contract must take each bar without a word.
+    `starts` (UTC ns) and `closes` (ticks) are columns; the bars from `begin` on, before `end`, are meant. The
+    caller knows that no order fills in them and no timer is due before their end. Trading must be open, or
+    closed by the hour with nothing held, the loss limits far away, and the only strategy of the contract must
+    take each bar without a word.
     """
     runners = [runner for runner in engine.runners.values() if runner.contract == contract]
     if len(runners) != 1 or not engine.pursuit.done:
-        return 0
+        return begin
     reasons, held = engine.trading.reasons.all(), engine.book.positions()
     if any(held or reason.code is not Code.SESSION_CLOSED for reason in reasons):
-        return 0
+        return begin
     if held:
-        starts, closes = starts[:HELD_BARS], closes[:HELD_BARS]
-        if not _limits_far(engine, contract, closes):
-            return 0
-    return runners[0].skim(starts, closes)
+        floor, ceiling = _calm_band(engine, contract) if list(held) == [contract] else _NOWHERE
+        end = matching.untouched(closes, closes, begin, end, floor, ceiling)
+    return runners[0].skim(starts, closes, begin, end)
 
 
 def take_price(engine: Engine, contract: str, close: int) -> None:
     """The close of the last bar skimmed, which ended now, is the quote."""
     utc, mono = engine.clock.utc_ns(), engine.clock.mono_ns()
     engine.book.quotes[contract] = Quote(contract, close, close, close, utc, mono)
+    engine.book.venue_utc_ns = max(engine.book.venue_utc_ns, utc)
 
 
 def flat_equity_micro(engine: Engine) -> int | None:
@@ -101,18 +93,13 @@ def flat_equity_micro(engine: Engine) -> int | None:
     return equity - today.unrealised_micro
 
 
-def _limits_far(engine: Engine, contract: str, closes: Sequence[int]) -> bool:
-    """None of `closes` brings a word of the watch. P&L is linear in the price, so its extremes decide."""
-    book, money = engine.book, engine.money
-    today, positions = money.today(), book.positions()
-    flat = flat_equity_micro(engine)
-    if today is None or flat is None or list(positions) != [contract]:
-        return False
-    held = [(by_contract(contract), positions[contract])]
-    for mark in (min(closes), max(closes)):
-        open_micro = book.ledger.open_micro(contract, mark)
-        equity, day_net = flat + open_micro, today.realised_micro + open_micro
-        verdicts = assess_both(engine.limits, day_net, equity, money.floor_micro(), held)
-        if any(verdict.level is not Level.OK for verdict in verdicts):
-            return False
-    return True
+def _calm_band(engine: Engine, contract: str) -> tuple[int, int]:
+    """(floor, ceiling): marks strictly between them bring no word of the watch. P&L is linear in the mark."""
+    needed, ledger = engine.money.calm_open_micro(), engine.book.ledger
+    if needed is None:
+        return _NOWHERE
+    at_zero = ledger.open_micro(contract, 0)
+    slope, missing = ledger.open_micro(contract, 1) - at_zero, needed - at_zero
+    if slope > 0:
+        return max(matching.NO_FLOOR, -(-missing // slope) - 1), matching.NO_CEILING
+    return matching.NO_FLOOR, min(matching.NO_CEILING, missing // slope + 1)

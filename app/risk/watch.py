@@ -106,16 +106,20 @@ def assess_both(
     )
 
 
-def assess(
-    limits: Limits,
-    day_net_micro: int | None,
-    equity_micro: int | None,
-    floor_micro: int | None,
-    positions: Iterable[tuple[Instrument, int]],
-) -> Verdict:
-    """The more severe of the two; of equals the maximum loss, which only a person ends."""
-    daily, maximum = assess_both(limits, day_net_micro, equity_micro, floor_micro, positions)
-    return daily if daily.level > maximum.level else maximum
+def calm_from(limits: Limits, floor_micro: int, reserve_micro: int) -> tuple[int | None, int]:
+    """(the day's net P&L, the equity) from which up both verdicts are OK while closing costs `reserve_micro`.
+
+    The first is None without a daily limit. What is watched on every quote is so compared, not judged anew.
+    """
+    daily, maximum = limits.daily_loss_limit_micro, limits.maximum_loss_limit_micro
+    equity = floor_micro + _calm_room(limits, maximum, reserve_micro)
+    return None if daily is None else _calm_room(limits, daily, reserve_micro) - daily, equity
+
+
+def _calm_room(limits: Limits, allowance_micro: int, reserve_micro: int) -> int:
+    """The least room at which `_level` is OK."""
+    percent = min(limits.alarm_percent, limits.reducing_percent)
+    return max(reserve_micro + 1, allowance_micro - (allowance_micro * percent - 1) // 100)
 
 
 def _level(limits: Limits, room_micro: int, allowance_micro: int, reserve_micro: int) -> Level:

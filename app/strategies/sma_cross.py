@@ -7,6 +7,7 @@ time: a cross against it closes it, and the next entry waits for the next cross.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -75,25 +76,16 @@ class SmaCross:
         fresh = self._view.utc_ns() < bar.start_ns + 2 * MINUTE_NS  # bars of the history make no orders
         return self._turn(Side(self._above), bar.start_ns) if crossed and fresh else ()
 
-    def skim(self, starts: Sequence[int], closes: Sequence[int]) -> int:
-        """Take bars (start in UTC ns, close in ticks) up to the first on which the averages cross; returns
-        how many. None of them makes an intent.
+    def skim(self, starts: Sequence[int], closes: Sequence[int], begin: int, end: int) -> int:
+        """Take bars (start in UTC ns, close in ticks) from `begin` on, before `end`, up to the first on which
+        the averages cross; returns the index after them. None of them makes an intent.
         """
-        fast, slow, above, last_ns = self._fast, self._slow, self._above, self._last_ns
-        new = known = 0
-        for start_ns, close in zip(starts, closes, strict=True):
-            if start_ns <= last_ns:
-                known += 1
-                continue
-            after = _sign(fast.peek(close), slow.peek(close)) or above
-            if above and after != above:
-                break
-            fast.update(close)
-            slow.update(close)
-            above, last_ns, new = after, start_ns, new + 1
-        self._above, self._last_ns = above, last_ns
-        self._bars = min(self._bars + new, self.settings.slow + 1)
-        return known + new
+        first = bisect_right(starts, self._last_ns, begin, end)  # those before are known
+        after, self._above = indicators.uncrossed(self._fast, self._slow, self._above, closes, first, end)
+        if after > first:
+            self._last_ns = starts[after - 1]
+        self._bars = min(self._bars + after - first, self.settings.slow + 1)
+        return after
 
     def on_quote(self, quote: Quote) -> Sequence[Intent]:
         return ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +18,8 @@ from app.risk.watch import (
     UNKNOWN,
     Level,
     Verdict,
-    assess,
     assess_both,
+    calm_from,
     closing_cost_micro,
 )
 from tests.risk.views import LIMITS, limits
@@ -117,12 +119,6 @@ def test_unknown_closing_fees_close_while_a_position_is_open() -> None:
     assert maximum(RICH, positions=[(NKD, 1)]).rule == UNKNOWN
 
 
-def test_tells_the_more_severe_and_of_equals_the_maximum_loss() -> None:
-    assert assess(LIMITS, -800 * MICRO, RICH, FLOOR, []).rule == DAILY_LOSS
-    assert assess(LIMITS, -DLL, FLOOR, FLOOR, []).rule == MAXIMUM_LOSS
-    assert assess(LIMITS, -800 * MICRO, FLOOR + 1, FLOOR, []).rule == MAXIMUM_LOSS
-
-
 def test_positions_may_come_from_a_generator() -> None:
     both = assess_both(LIMITS, -DLL + CLOSE_ES, RICH, FLOOR, ((ES, n) for n in (1,)))
     assert both[0].level is Level.FLAT
@@ -161,6 +157,19 @@ def test_each_line_is_exact(these: Limits, room: int, net: int) -> None:
 
 @given(settings(), st.lists(st.integers(-(10**10), 10**10), min_size=2, max_size=2), st.integers(-5, 5))
 def test_losing_more_is_never_judged_milder(these: Limits, days: list[int], net: int) -> None:
-    worse, better = sorted(days)
-    judged = [assess(these, day, FLOOR + 10**9 + day, FLOOR, [(ES, net)]).level for day in (worse, better)]
-    assert judged[0] >= judged[1]
+    worse, better = (assess_both(these, day, FLOOR + 10**9 + day, FLOOR, [(ES, net)]) for day in sorted(days))
+    assert all(now.level >= before.level for now, before in zip(worse, better, strict=True))
+
+
+@given(settings(), st.integers(-5, 5), st.integers(-3, 3), st.integers(-3, 3), st.booleans())
+def test_calm_is_where_both_limits_say_nothing(
+    these: Limits, net: int, day_more: int, equity_more: int, has_daily: bool
+) -> None:
+    if not has_daily:
+        these = replace(these, daily_loss_limit_micro=None)
+    day_from, equity_from = calm_from(these, FLOOR, closing_cost_micro(these, [(ES, net)]) or 0)
+    assert (day_from is None) is (not has_daily)
+    day, equity = (day_from or 0) + day_more, equity_from + equity_more
+    daily, maximum = assess_both(these, day, equity, FLOOR, [(ES, net)])
+    assert (daily.level is Level.OK) is (day_from is None or day_more >= 0)
+    assert (maximum.level is Level.OK) is (equity_more >= 0)
