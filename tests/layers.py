@@ -89,7 +89,7 @@ IMPURE_MODULES = frozenset(
 )
 # All of the simulator but its servers is a pure model; `random` stays allowed: its generators are seeded.
 MODEL = ("app.simulator",)
-SERVERS = tuple(f"app.simulator.{name}" for name in ("hubs", "main", "rest", "server"))
+SERVERS = tuple(f"app.simulator.{name}" for name in ("hubs", "main", "quotes", "rest", "server"))
 LINK = ("app.mcu.frame", "app.mcu.messages", "app.mcu.session")  # also run unchanged on MicroPython
 LINK_MODULES = frozenset({"dataclasses", "enum", "time", "typing"})
 CLOCK = "app.clock"
