@@ -1,77 +1,64 @@
 """The hot paths, each a Python source and its compiled twin. This module alone picks which twin is used.
 
-``from native import fixed`` gives the compiled twin. The pure twin is used only when asked for with
-``PLIMSOLL_NATIVE=pure`` (development and tests): a missing compiled module is an error, never a silent
-fallback. No logic of ours lives here and nothing of ``app`` is imported.
+``from native import fixed`` gives a module whose names are the compiled twin's own: calling through it costs
+what calling the extension costs. `select` gives the names of other modes (see `native.modes`) to modules that
+were imported already, `fall_back` the pure twin's, so settings and journal are read first or later alike; who
+keeps a name instead of its module keeps what it was then. A missing compiled module is an error, never a
+silent fallback. No logic of ours lives here and nothing of ``app`` is imported.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
+from native.modes import (
+    COMPILED,
+    EXCEPTION,
+    MODULES,
+    PURE,
+    SHADOW,
+    SHADOW_EVERY,
+    TOGETHER,
+    VARIABLE,
+    NativeError,
+    Plan,
+    parse,
+)
+from native.shadow import Difference, Differs, Shadow, listen
+
 __all__ = [
+    "MODULES",
+    "VARIABLE",
+    "Difference",
+    "Differs",
     "NativeError",
     "active",
+    "fall_back",
     "fanout",
     "fixed",
     "frames",
     "gate",
     "indicators",
+    "listen",
     "market",
     "matching",
     "minutes",
     "orders",
     "require_compiled",
+    "select",
     "sequences",
     "wire",
 ]
 
-MODULES = (
-    "fanout",
-    "fixed",
-    "frames",
-    "gate",
-    "indicators",
-    "market",
-    "matching",
-    "minutes",
-    "orders",
-    "sequences",
-    "wire",
-)
 # Their compiled twin is called through its ``_run`` module, which lets the interpreter's lock go.
 UNLOCKED = ("fanout", "sequences")
-VARIABLE = "PLIMSOLL_NATIVE"
 
-
-class NativeError(RuntimeError):
-    """The compiled twin that is wanted is not there, or the pure one is used where it must not be."""
-
-
-def _choice() -> str:
-    choice = os.environ.get(VARIABLE, "compiled")
-    if choice not in ("compiled", "pure"):
-        raise NativeError(f"{VARIABLE} must be 'compiled' or 'pure', not {choice[:40]!r}")
-    return choice
-
-
-def _pick(name: str, choice: str) -> ModuleType:
-    if choice == "pure":
-        return importlib.import_module(f"native.{name}_py")
-    module = f"native.{name}_{'run' if name in UNLOCKED else 'c'}"
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise NativeError(
-            f"the compiled module {module} cannot be loaded ({error}); run ./build.sh native, "
-            f"or set {VARIABLE}=pure for development"
-        ) from error
-
-
-_CHOICE = _choice()
+_running: dict[str, str] = {}
+_shadows: dict[str, Shadow] = {}
 
 if TYPE_CHECKING:
     from native import fanout_py as fanout
@@ -86,29 +73,79 @@ if TYPE_CHECKING:
     from native import sequences_py as sequences
     from native import wire_py as wire
 else:
-    fanout = _pick("fanout", _CHOICE)
-    fixed = _pick("fixed", _CHOICE)
-    frames = _pick("frames", _CHOICE)
-    gate = _pick("gate", _CHOICE)
-    indicators = _pick("indicators", _CHOICE)
-    market = _pick("market", _CHOICE)
-    matching = _pick("matching", _CHOICE)
-    minutes = _pick("minutes", _CHOICE)
-    orders = _pick("orders", _CHOICE)
-    sequences = _pick("sequences", _CHOICE)
-    wire = _pick("wire", _CHOICE)
+    fanout, fixed, frames, gate = map(ModuleType, ("fanout", "fixed", "frames", "gate"))
+    indicators, market, matching = map(ModuleType, ("indicators", "market", "matching"))
+    minutes, orders, sequences, wire = map(ModuleType, ("minutes", "orders", "sequences", "wire"))
 
 
-def active() -> dict[str, str]:
-    """Return which twin of each module is in use: ``{"fixed": "compiled"}``."""
-    return dict.fromkeys(MODULES, _CHOICE)
+def select(wanted: Mapping[str, str] | None = None, every: int = SHADOW_EVERY) -> None:
+    """Run each module in the mode that is ``wanted`` (compiled where nothing is), unless the environment says
+    another. Raises NativeError for what is not possible; then nothing has changed but for a missing twin.
+    """
+    plan = Plan.of(wanted or {}, every, parse(os.environ.get(VARIABLE, "")))
+    for name, mode in plan.modes.items():
+        _bind(name, mode, plan.every)
+
+
+def fall_back(name: str) -> None:
+    """Run ``name``, and what goes with it, on the pure twin: an exception that somebody is told of.
+
+    Objects that a module in shadow made follow; the compiled twin's own stay what they are.
+    """
+    for each in TOGETHER if name in TOGETHER else (name,):
+        if _running[each] == PURE:
+            continue
+        if each in _shadows:
+            _shadows[each].fallen = True
+        else:
+            _bind(each, PURE, 1)
+        _running[each] = EXCEPTION
+
+
+def active() -> Mapping[str, str]:
+    """How each module runs, as it is at any time: ``{"fixed": "compiled"}``."""
+    return MappingProxyType(_running)
 
 
 def require_compiled(dev: bool) -> None:
-    """Raise NativeError when a pure twin is in use and the settings do not say ``dev``."""
-    pure = [name for name, twin in active().items() if twin == "pure"]
+    """Raise NativeError when a pure twin was asked for and the settings do not say ``dev``."""
+    pure = [name for name, mode in active().items() if mode == PURE]
     if pure and not dev:
         raise NativeError(
             f"the service runs on the pure Python twin of {', '.join(pure)}, which is for development only: "
             f"unset {VARIABLE} and run ./build.sh native, or set dev = true"
         )
+
+
+def _bind(name: str, mode: str, every: int) -> None:
+    """Give the module's names to those who import it."""
+    if mode == SHADOW:
+        shadow = Shadow(name, _compiled(name), _pure(name), every, fall_back)
+        found = shadow.names()
+        _shadows[name] = shadow
+    else:
+        found = vars(_compiled(name) if mode == COMPILED else _pure(name))
+        _shadows.pop(name, None)
+    shown = vars(globals()[name])
+    shown.clear()
+    shown.update({key: value for key, value in found.items() if key == "__doc__" or key[0] != "_"})
+    shown["__name__"] = f"native.{name}"
+    _running[name] = mode
+
+
+def _pure(name: str) -> ModuleType:
+    return importlib.import_module(f"native.{name}_py")
+
+
+def _compiled(name: str) -> ModuleType:
+    module = f"native.{name}_{'run' if name in UNLOCKED else 'c'}"
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise NativeError(
+            f"the compiled module {module} cannot be loaded ({error}); run ./build.sh native, "
+            f"or set {VARIABLE}=pure for development"
+        ) from error
+
+
+select()

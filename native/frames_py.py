@@ -90,6 +90,14 @@ class Contracts:
         self._names.append(contract)
         return True
 
+    def state(self) -> tuple:
+        return tuple([(name, self._ticks[at]) for at, name in enumerate(self._names)])
+
+    def restore(self, state: tuple) -> None:
+        Contracts.__init__(self)
+        for name, tick in state:
+            self.follow(name, tick)
+
 
 class Reader:
     """Frames in, records out: ``feed`` goes to the first, ``next`` to each other, until it says NONE.
@@ -216,6 +224,27 @@ class Reader:
             self._values[2] if given & 1 << 2 else None,
             stamp,
         )
+
+    def state(self) -> tuple:
+        """All that is remembered and the rows that were read, for `restore` of either twin."""
+        at = self._start, self._stop, self._contract, self._tick, self._date, self._days
+        values = tuple([self.number(i // _FIELDS, i % _FIELDS) or 0 for i in range(self.rows * _FIELDS)])
+        rows = tuple([(self._given[row], self._actions[row]) for row in range(self.rows)])
+        read = self.kind, self.more, self.rows, values, rows
+        return self._contracts, self._limit, bytes(self._rest), self._data, at, read
+
+    def restore(self, state: tuple) -> None:
+        Reader.__init__(self, state[0], state[1])
+        self._rest += state[2]
+        self._data = state[3]
+        self._p = self._data
+        self._size = len(self._data)
+        self._start, self._stop, self._contract, self._tick, self._date, self._days = state[4]
+        self.kind, self.more, self.rows, values, rows = state[5]
+        for at, number in enumerate(values):
+            self._values[at] = number
+        for row, each in enumerate(rows):
+            self._given[row], self._actions[row] = each
 
     # -- the record --------------------------------------------------------------------------------
 

@@ -66,7 +66,9 @@ def _zeros(length: int) -> array[float]:
 
 
 class Indicator:
-    """What all share. ``value`` is the latest result, NaN until ``ready``."""
+    """What all share. ``value`` is the latest result, NaN until ``ready``. All that one remembers is its
+    ``state()``, which ``restore`` of either twin takes.
+    """
 
     def __init__(self) -> None:
         self.value = _NAN
@@ -113,6 +115,14 @@ class Sma(Indicator):
         total = self._fresh + close if last else self._sum + (close - self._ring[self._at])
         return total / self.period
 
+    def state(self) -> tuple[Any, ...]:
+        ring = array("d", self._ring)
+        return self.period, self.value, self.seen, ring, self._at, self._sum, self._fresh
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.value, self.seen, ring, self._at, self._sum, self._fresh = state
+        self._ring = array("d", ring)
+
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         at = self._at
         self._sum += close - self._ring[at]
@@ -145,6 +155,12 @@ class Ema(Indicator):
         self._feed(0.0, 0.0, _number(close), 0.0)
         return self.value
 
+    def state(self) -> tuple[Any, ...]:
+        return self.period, self.value, self.seen, self._share, self._sum
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.value, self.seen, self._share, self._sum = state
+
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         if self.seen == self.period:
             self.value += (close - self.value) * self._share
@@ -169,6 +185,12 @@ class Rsi(Indicator):
         """Take a close, return the index, NaN until ``period`` changes were seen."""
         self._feed(0.0, 0.0, _number(close), 0.0)
         return self.value
+
+    def state(self) -> tuple[Any, ...]:
+        return self.period, self.value, self.seen, self._last, self._gain, self._loss
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.value, self.seen, self._last, self._gain, self._loss = state
 
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         change = close - self._last
@@ -212,6 +234,12 @@ class Atr(Indicator):
         self._feed(_ordered(top, bottom), bottom, _number(close), 0.0)
         return self.value
 
+    def state(self) -> tuple[Any, ...]:
+        return self.period, self.value, self.seen, self._last, self._mean
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.value, self.seen, self._last, self._mean = state
+
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         top = high if high > self._last else self._last
         bottom = low if low < self._last else self._last
@@ -253,6 +281,19 @@ class Bollinger(Indicator):
         """Take a close, return the mean of the last ``period``, NaN while there are fewer."""
         self._feed(0.0, 0.0, _number(close), 0.0)
         return self.value
+
+    def state(self) -> tuple[Any, ...]:
+        shown = self.value, self.upper, self.lower, self.deviation
+        sums = self._anchor, self._sum, self._squares
+        fresh = self._fresh_anchor, self._fresh_sum, self._fresh_squares
+        return self.period, self.width, self.seen, shown, array("d", self._ring), self._at, sums, fresh
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.width, self.seen, shown, ring, self._at, sums, fresh = state
+        self.value, self.upper, self.lower, self.deviation = shown
+        self._ring = array("d", ring)
+        self._anchor, self._sum, self._squares = sums
+        self._fresh_anchor, self._fresh_sum, self._fresh_squares = fresh
 
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         at = self._at
@@ -323,6 +364,12 @@ class Vwap(Indicator):
         """Begin a new day."""
         self._begin_day()
 
+    def state(self) -> tuple[Any, ...]:
+        return self.value, self.seen, self.volume, self._anchor, self._sum
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.value, self.seen, self.volume, self._anchor, self._sum = state
+
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         return self._take((high + low + close) / 3.0, volume)
 
@@ -351,6 +398,14 @@ class _Highest:
         self._values = _zeros(period)
         self._times = array("q", bytes(8 * period))
         self._head = self._length = self._now = 0
+
+    def state(self) -> tuple[Any, ...]:
+        queue = array("d", self._values), array("q", self._times)
+        return self._period, queue, self._head, self._length, self._now
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self._period, queue, self._head, self._length, self._now = state
+        self._values, self._times = array("d", queue[0]), array("q", queue[1])
 
     def push(self, value: float) -> float:
         """Take a number, return the highest."""
@@ -387,6 +442,12 @@ class Donchian(Indicator):
         top, bottom = _number(high), _number(low)
         self._feed(_ordered(top, bottom), bottom, bottom, 0.0)
         return self.value
+
+    def state(self) -> tuple[Any, ...]:
+        return self.period, self.value, self.seen, self.high, self.low, self._highest, self._lowest
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.period, self.value, self.seen, self.high, self.low, self._highest, self._lowest = state
 
     def _feed(self, high: float, low: float, close: float, volume: float) -> int:
         top, bottom = self._highest.push(high), -self._lowest.push(-low)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from native.indicators_py import Indicator
 
@@ -128,6 +128,15 @@ class Bars:
         """Return the six columns without copying: start_ns, open, high, low, close, volume."""
         return tuple(memoryview(each)[: self.count] for each in self._columns)
 
+    def state(self) -> tuple[Row, ...]:
+        """The rows, for `restore` of either twin."""
+        return tuple(self.rows())
+
+    def restore(self, state: tuple[Row, ...]) -> None:
+        self.count = 0
+        self._resize(0)
+        self.extend(state)
+
     def _add(self, start_ns: int, opened: int, high: int, low: int, close: int, volume: int) -> int:
         if self.count == self._room:
             self._resize(max(2 * self._room, _FIRST_ROWS))
@@ -240,6 +249,28 @@ class Market:
             self._of_bars[self.minutes.index(minutes)].append(indicator)
         else:
             raise ValueError(f"no bars of {minutes} minutes here")
+
+    def state(self) -> tuple[Any, ...]:
+        """All that is remembered, with the indicators it feeds, for `restore` of either twin."""
+        day, frames = self._day, []
+        for i in range(self._frames):
+            prices = self._open[i], self._high[i], self._low[i], self._close[i]
+            frames.append((self._start[i], self._end[i], *prices, self._volume[i], self._late[i]))
+        window = day.start_ns, day.end_ns, day.begin, day.end
+        quote = self._bid, self._ask, self._last, self._said, self.quote_ns
+        fed = tuple(self._of_trades), tuple([tuple(each) for each in self._of_bars])
+        return self.minutes, day._day_of, window, tuple(frames), self._room, quote, self.closed, fed
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        Market.__init__(self, state[0], state[1])
+        day, quote, fed = self._day, state[5], state[7]
+        day.start_ns, day.end_ns, day.begin, day.end = state[2]
+        for i, each in enumerate(state[3]):
+            self._start[i], self._end[i], self._open[i], self._high[i] = each[:4]
+            self._low[i], self._close[i], self._volume[i], self._late[i] = each[4:]
+        self._room, self.closed = state[4], state[6]
+        self._bid, self._ask, self._last, self._said, self.quote_ns = quote
+        self._of_trades, self._of_bars = list(fed[0]), [list(each) for each in fed[1]]
 
     # -- trades
 

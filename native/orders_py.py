@@ -42,6 +42,14 @@ class _Form:
         self.places = places
         self.scale = 10**places
 
+    def state(self) -> tuple[Any, ...]:
+        words = self.middle, self.buy, self.sell, self.limit, self.stop
+        return words, (self.account, self.units, self.most, self.places, self.scale)
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.middle, self.buy, self.sell, self.limit, self.stop = state[0]
+        self.account, self.units, self.most, self.places, self.scale = state[1]
+
     def begin(self, account: int) -> None:
         self.account = account
         self.buy = b'{"accountId":%d%b0,"size":' % (account, self.middle)
@@ -80,6 +88,20 @@ class Writer:
             kind: _Form(contract, tick_nano, places, *values) for kind, values in self._kinds.items()
         }
         return True
+
+    def state(self) -> tuple[Any, ...]:
+        """All that is remembered and what was written last, for `restore` of either twin."""
+        forms = [(name, tuple(of_kinds.items())) for name, of_kinds in self._forms.items()]
+        ends = self._stop_end, self._target_end
+        return tuple(self._kinds.items()), tuple(forms), ends, spans.cut(self._out, self._at)
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self._kinds = dict(state[0])
+        self._forms = {name: dict(of_kinds) for name, of_kinds in state[1]}
+        self._stop_end, self._target_end = state[2]
+        self._out = bytearray(1_024)
+        self._at = 0
+        self._put(state[3])
 
     # -- the bodies --------------------------------------------------------------------------------
 

@@ -564,6 +564,20 @@ class Decoder:
         self.counted[0] += 1
         return frame
 
+    def state(self) -> tuple[Any, ...]:
+        """All that is remembered, for `restore` of either twin."""
+        counted = tuple([self.counted[code] for code in range(len(OUTCOMES))])
+        return _frozen(self.buffer.data[: self.filled]), self.filled, self.lost, counted
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        Decoder.__init__(self)
+        held = state[0]
+        for at in range(len(held)):
+            self.buffer.data[at] = held[at]
+        self.filled, self.lost = state[1], state[2]
+        for code in range(len(OUTCOMES)):
+            self.counted[code] = state[3][code]
+
     def counts(self) -> dict[str, int]:
         """Return how many frames (``good``) and faults of each kind there were, by their names."""
         return dict(zip(OUTCOMES, self.counted, strict=True))
