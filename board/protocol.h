@@ -38,7 +38,7 @@
 #define P_HELLO_MS 100 /* between HELLOs until WELCOME: two fit the host's silence */
 #define P_BEAT_MS 50 /* between BEATs, both ways: 20 Hz takes about a tenth of the line with the longest BEAT */
 #define P_BEAT_GAP_MS 10 /* least distance of BEATs that a change calls for: a bouncing contact floods no UART */
-#define P_WORK_MS 100 /* the host sends a BEAT only if its work loop turned within this: a side thread proves nothing */
+#define P_WORK_MS 100 /* the host's work loop must have turned within this for a BEAT: a side thread proves nothing */
 #define P_HOST_SILENCE_MS 200 /* the host calls the session lost: four BEATs missed */
 #define P_BOARD_SILENCE_MS 250 /* the board trips: after the host knew, so that a dying host can still say STOP */
 #define P_TRIP_MS 50 /* between repetitions of a TRIP until its ACK */
