@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NoReturn
 
 from app.domain.holidays import GROUPS
@@ -21,6 +22,7 @@ from native import fixed
 FEES_AS_OF = date(2026, 10, 1)  # the newest schedule the fees below were read from
 
 QUARTERLY = "HMUZ"
+CONTRACTS_KEPT = 256  # ids whose product is remembered: several times what one account ever holds
 NEAR = 3  # tickers suggested for one that is not known
 MONTHLY = "FGHJKMNQUVXZ"  # the exchange's letters of January to December
 
@@ -209,7 +211,11 @@ def by_product(product: str) -> Instrument:
 
 def by_contract(contract_id: object) -> Instrument:
     """The instrument of a contract id, as text ("CON.F.US.EP.Z26") or as a `ContractId`. Raises Refused."""
-    text = str(contract_id)
+    return _of_contract(str(contract_id))
+
+
+@lru_cache(maxsize=CONTRACTS_KEPT)
+def _of_contract(text: str) -> Instrument:
     parts = text.split(".")
     if len(parts) != 5 or parts[:3] != ["CON", "F", "US"]:
         _unknown(text)
@@ -232,6 +238,7 @@ def state_fees(fees_micro: Mapping[str, int]) -> None:
         fee = stated.get(built_in)
         instrument = built_in if fee is None else replace(built_in, fee_round_turn_micro=fee)
         _BY_SYMBOL[instrument.symbol] = _BY_PRODUCT[instrument.product] = instrument
+    _of_contract.cache_clear()
 
 
 def ticks_to_nano(instrument: Instrument, ticks: int) -> int:

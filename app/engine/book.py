@@ -94,7 +94,8 @@ class Book:
 
     def exposed_contracts(self) -> list[str]:
         """Contracts open by either voice: what a flatten must close."""
-        return sorted({*self.ledger.open_contracts(), *(c for c, net in self.venue_net.items() if net)})
+        ours, venue = self.ledger.open_contracts(), [c for c, net in self.venue_net.items() if net]
+        return sorted({*ours, *venue}) if venue else ours
 
     def live_orders(self, contract: str | None = None) -> Iterator[Order]:
         return (o for o in list(self.live.values()) if contract is None or o.contract == contract)

@@ -281,7 +281,7 @@ class Engine:
     def on_order(self, report: OrderReport) -> None:
         if report.account_id == self.settings.account_id:
             self.book.heard += 1
-            self.lifecycle.on_report(report)
+            self._take_report(report)
             self.pursuit.poke()
 
     def on_fill(self, fill: Fill) -> None:
@@ -537,7 +537,12 @@ class Engine:
 
     def _take_reports(self, reports: Sequence[OrderReport]) -> None:
         for report in sorted(reports, key=lambda r: r.venue_id):
-            order = self.lifecycle.on_report(report)
+            self._take_report(report)
+
+    def _take_report(self, report: OrderReport) -> None:
+        known = report.tag in self.book.orders
+        order = self.lifecycle.on_report(report)
+        if not known:
             self._skip_used_counter(order.tag)
 
     def _skip_used_counter(self, tag: str) -> None:

@@ -10,7 +10,7 @@ Nothing here waits for the disk. After a restart nothing is sent before the acco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.clock import Clock, Timer
@@ -29,6 +29,7 @@ from app.errors import PlimsollError
 from app.risk.state import Goal
 
 MARKET_CLOSED = "cancel pending, market closed"
+SHOWN = 3  # of what is left, in the words for the owner
 
 
 @dataclass(slots=True)
@@ -37,6 +38,27 @@ class Acts:
 
     cancel: Callable[[Order, str], None]
     confirmed: Callable[[Goal], None]
+
+
+@dataclass(slots=True)
+class _Left:
+    """What a goal waits for: orders to cancel, entries the venue may have, contracts to close."""
+
+    cancels: Sequence[Order]
+    unanswered: Sequence[Order]
+    closes: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.cancels or self.unanswered or self.closes)
+
+    def __str__(self) -> str:
+        """The first few, in words."""
+        orders = [f"order {o.tag} ({o.state})" for o in self.cancels[:SHOWN]]
+        orders += [f"order {o.tag} unanswered" for o in self.unanswered[:SHOWN]]
+        return ", ".join([*orders, *(f"position {c}" for c in self.closes[:SHOWN])][:SHOWN])
+
+    def contracts(self) -> set[str]:
+        return {*(o.contract for o in self.cancels), *self.closes}
 
 
 class Pursuit:
@@ -127,10 +149,11 @@ class Pursuit:
         self._read_mono_ns = max(self._read_mono_ns, snapshot.begun_mono_ns)
         if self.done:
             return
-        if not self._left() and snapshot.begun_mono_ns >= self._started_mono_ns:
+        left = self._left()
+        if not left and snapshot.begun_mono_ns >= self._started_mono_ns:
             self._confirm()
             return
-        if self._act():
+        if self._act(left):
             self._attempt += 1
         self._schedule()
 
@@ -151,32 +174,30 @@ class Pursuit:
         self._started_mono_ns = self._clock.mono_ns()
         self._hurried = False
         self._journal.append([self._record()], _flushed)  # nobody waits, and yet at once: a crash may follow
-        if self._book.read_once and not self._idle:
-            self._act()
-        if self._book.read_once and not self._left():
-            self.detail = "confirming"
+        if self._book.read_once:
+            left = self._left()
+            if left:
+                self._act(left)
+            else:
+                self.detail = "confirming"
         self._schedule()
 
-    def _left(self) -> list[str]:
-        """What still stands between the account and the goal, in words; empty = nothing left."""
+    def _left(self) -> _Left:
+        """What still stands between the account and the goal."""
         if self._idle:
-            return []
-        left = [f"order {o.tag} ({o.state})" for o in self._to_cancel()]
-        left += [f"order {o.tag} unanswered" for o in self._book.in_flight() if o.role is Role.ENTRY]
-        left += [f"position {c}" for c in self._to_close()]
-        return left
+            return _Left((), (), ())
+        live = list(self._book.live.values())
+        cancels = [o for o in live if o.venue_id and o.state is not OrderState.UNKNOWN and self._must_go(o)]
+        unanswered = [o for o in self._book.in_flight() if o.role is Role.ENTRY]
+        return _Left(cancels, unanswered, self._to_close())
 
-    def _to_cancel(self) -> list[Order]:
-        live = [o for o in self._book.live_orders() if o.venue_id and o.state is not OrderState.UNKNOWN]
+    def _must_go(self, order: Order) -> bool:
+        """Entries, and the legs of a flat contract, which could open a position; those of an open one protect
+        it.
+        """
         if self.goal is Goal.NONE:
-            return self._legs(live, self._only)
-        # The legs of a flat contract could open a position: swept. Those of an open one protect it.
-        return [o for o in live if o.role is Role.ENTRY or self._reads_flat(o)]
-
-    def _legs(self, live: Collection[Order], contracts: Collection[str]) -> list[Order]:
-        return [
-            o for o in live if o.role is not Role.ENTRY and o.contract in contracts and self._reads_flat(o)
-        ]
+            return order.contract in self._only and order.role is not Role.ENTRY and self._reads_flat(order)
+        return order.role is Role.ENTRY or self._reads_flat(order)
 
     def _reads_flat(self, order: Order) -> bool:
         contract = order.contract
@@ -184,20 +205,22 @@ class Pursuit:
         # a suspended leg lives and dies with its entry
         return flat and order.state is OrderState.WORKING
 
-    def _to_close(self) -> list[str]:
+    def _to_close(self) -> Sequence[str]:
+        if self.goal is not Goal.FLAT and not self._only:
+            return ()
         open_now = self._book.exposed_contracts()
         return open_now if self.goal is Goal.FLAT else [c for c in open_now if c in self._only]
 
-    def _act(self) -> bool:
+    def _act(self, left: _Left) -> bool:
         """Cancel and close what is left. False while the market is closed."""
-        closed_market = [c for c in self._contracts_left() if not self._market_open(c)]
-        for order in self._to_cancel():
+        closed_market = [c for c in left.contracts() if not self._market_open(c)]
+        for order in left.cancels:
             if order.contract not in closed_market or not order.cancel_requested:
                 self._acts.cancel(order, f"goal {self.goal.name}")
-        for contract in self._to_close():
+        for contract in left.closes:
             if contract not in closed_market:
                 self._close(contract)
-        self.detail = MARKET_CLOSED if closed_market else "pending: " + ", ".join(self._left()[:3])
+        self.detail = MARKET_CLOSED if closed_market else f"pending: {left}"
         return not closed_market
 
     def _close(self, contract: str) -> None:
@@ -223,9 +246,6 @@ class Pursuit:
         net = self._book.net(contract)
         holders = {s: self._book.ledger.net_of(s, contract) for s in self._book.ledger.strategies()}
         return max(sorted(holders), key=lambda s: holders[s] * (1 if net > 0 else -1), default=MANUAL)
-
-    def _contracts_left(self) -> set[str]:
-        return {o.contract for o in self._to_cancel()} | set(self._to_close())
 
     def _market_open(self, contract: str) -> bool:
         try:
@@ -262,7 +282,7 @@ class Pursuit:
             self._venue.read_open()
 
     def _any_open(self) -> bool:
-        return any(self._market_open(c) for c in self._contracts_left())
+        return any(self._market_open(c) for c in self._left().contracts())
 
     def _confirm(self) -> None:
         goal = self.goal

@@ -226,7 +226,7 @@ class Runner:
     def _arm(self) -> None:
         now = self._clock.utc_ns()
         due = self.strategy.next_time(now) if self.ready else 0
-        if due == self._due and self._timer is not None:
+        if due == self._due and (not due or self._timer is not None):
             return
         self._cancel(self._timer)
         self._timer, self._due = None, due
