@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from app.domain.orders import Order
 from app.engine.records import FillBooked, Happened, OrderChanged, Record
@@ -11,6 +10,7 @@ from app.engine.records import FillBooked, Happened, OrderChanged, Record
 
 class MemoryJournal:
     """Implements `ports.Journal`. Orders by tag in the order of their first word, fills, and the event lines.
+    The orders are the engine's own, not copies: they are read when it has ended, as they ended.
 
     Other records (bars, states, latencies) are facts for a restart, and a replay never restarts.
     """
@@ -30,7 +30,7 @@ class MemoryJournal:
     ) -> None:
         for record in records:
             if isinstance(record, OrderChanged):
-                self.orders[record.order.tag] = replace(record.order)
+                self.orders[record.order.tag] = record.order
             elif isinstance(record, FillBooked):
                 self.fills.append(record)
             elif isinstance(record, Happened):

@@ -110,6 +110,8 @@ def max_drawdown_micro(points: Iterable[int], start_micro: int) -> int:
     """The deepest fall (>= 0) of `points`, equity by time, below the highest before; the start counts."""
     peak, deepest = start_micro, 0
     for point in points:
-        peak = max(peak, point)
-        deepest = max(deepest, peak - point)
+        if point > peak:
+            peak = point
+        elif peak - point > deepest:
+            deepest = peak - point
     return deepest

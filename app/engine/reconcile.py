@@ -68,10 +68,14 @@ def end_balances(book: Book, balance_micro: int, today: date, known: dict[date, 
     balance at the end of d = balance now - net of every later fill. Only days on which we hold fills change
     anything, so only those (and the last day before today's fills) are returned.
     """
+    days = [day for day in book.ledger.dates() if day < today]
+    missing = {day for day in days if day not in known}
     later = book.ledger.net_micro(today)
     result: dict[date, int] = {}
-    for day in reversed([day for day in book.ledger.dates() if day < today]):
-        if day not in known:
+    while missing:
+        day = days.pop()
+        if day in missing:
+            missing.discard(day)
             result[day] = balance_micro - later
         later += book.ledger.net_micro(day)
     return result
