@@ -1,4 +1,4 @@
-"""Builds what of the firmware runs on this machine: the virtual board, the library for tests, the fuzz target.
+"""Builds what of the firmware runs on this machine: the virtual board, a library for tests, the fuzz target.
 
 As a program, ``python board/build.py TARGET`` builds and prints the path; so the service can run it without
 importing it. A target is rebuilt when one of its sources, this file or its command changed. Cross-compiled
@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BUILT = HERE / "build"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+SOURCES = frozenset({".c", ".h", ".cpp", ".ino", ".ld"})
 HASH_SIZE = 8  # bytes of the firmware's hash in WELCOME: P_HASH_SIZE
 SANITIZERS = "-fsanitize=address,undefined"
 
@@ -57,18 +58,29 @@ TARGETS = {
 }
 
 
-def firmware_files() -> list[Path]:
-    """Return the portable sources in their order: what is the same on every target."""
-    return [HERE / "protocol.h", *sorted((HERE / "firmware").glob("*.[ch]"))]
+def firmware_hash(target: str) -> bytes:
+    """Return the first bytes of the SHA-256 over the portable sources and the hardware files of one target.
 
-
-def firmware_hash() -> bytes:
-    """Return the first bytes of the SHA-256 over names and contents of the portable sources."""
+    ``target`` is a folder beside this file: linux, qemu, unoq. What a board says in WELCOME tells builds apart.
+    """
     digest = hashlib.sha256()
-    for path in firmware_files():
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
+    for folder in (HERE / "firmware", HERE / target):
+        if not folder.is_dir():
+            raise BuildError(f"no target {target}: {folder} is not there")
+    for path in (
+        HERE / "protocol.h",
+        *sorted((HERE / "firmware").iterdir()),
+        *sorted((HERE / target).iterdir()),
+    ):
+        if path.suffix in SOURCES:
+            digest.update(f"{path.parent.name}/{path.name}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
     return digest.digest()[:HASH_SIZE]
+
+
+def hash_literal(target: str) -> str:
+    """Return the hash as the C initialiser that a target is compiled with: P_FIRMWARE_HASH."""
+    return ",".join(f"0x{byte:02x}" for byte in firmware_hash(target))
 
 
 def build(name: str) -> Path:
@@ -105,9 +117,8 @@ def _compiler(name: str, target: Target) -> str:
 
 
 def _arguments(target: Target) -> list[str]:
-    hash_bytes = ",".join(f"0x{byte:02x}" for byte in firmware_hash())
     units = [str(path.relative_to(HERE.parent)) for path in _files(target) if path.suffix == ".c"]
-    return ["-std=c11", "-O2", *WARNINGS, f"-DFIRMWARE_HASH={hash_bytes}", *target.flags, *units]
+    return ["-std=c11", "-O2", *WARNINGS, f"-DP_FIRMWARE_HASH={hash_literal('linux')}", *target.flags, *units]
 
 
 def _files(target: Target) -> list[Path]:
@@ -145,11 +156,14 @@ def _compile(name: str, command: list[str], output: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        sys.stderr.write(f"usage: python board/build.py {'|'.join((*TARGETS, 'hash'))}\n")
-        return 2
     try:
-        said = firmware_hash().hex() if arguments[0] == "hash" else str(build(arguments[0]))
+        if len(arguments) == 2 and arguments[0] == "hash":
+            said = firmware_hash(arguments[1]).hex()
+        elif len(arguments) == 1:
+            said = str(build(arguments[0]))
+        else:
+            sys.stderr.write(f"usage: python board/build.py {'|'.join(TARGETS)}|hash linux|qemu|unoq\n")
+            return 2
     except BuildError as error:
         sys.stderr.write(f"board/build.py: {error}\n")
         return 1

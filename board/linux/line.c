@@ -6,6 +6,8 @@
 #include "../firmware/frame.h"
 #include "clock.h"
 
+enum { NOISE_STEP = 1024 }; /* random bytes a millisecond: what a pty takes at once, most of the time */
+
 void line_init(struct line *line, struct port *port, uint64_t seed)
 {
     memset(line, 0, sizeof *line);
@@ -51,12 +53,13 @@ static void pretend(uint8_t version, struct sent_frame *frame)
     struct frame_decoder decoder = {0};
     struct frame fields;
     enum frame_outcome outcome = FRAME_PENDING;
-    uint8_t out[P_MAX_FRAME];
 
     for (size_t at = 0; at < frame->size; at++) {
         outcome = frame_decode(&decoder, frame->data[at], &fields);
     }
     if (outcome == FRAME_GOOD) {
+        uint8_t out[P_MAX_FRAME];
+
         fields.version = version;
         frame->size = (uint8_t)frame_encode(&fields, out);
         memcpy(frame->data, out, frame->size);
@@ -126,28 +129,23 @@ size_t line_replay(struct line *line, uint64_t now_us)
 
 static void send_noise(struct line *line)
 {
-    uint8_t bytes[1024];
-    size_t count = line->noise < sizeof bytes ? line->noise : sizeof bytes;
-    uint64_t before = line->seed;
+    uint8_t bytes[NOISE_STEP];
+    size_t count = line->noise < NOISE_STEP ? (size_t)line->noise : NOISE_STEP;
 
-    for (size_t at = 0; at < count; at++) {
+    for (size_t at = 0; at < NOISE_STEP; at++) {
         bytes[at] = (uint8_t)random_next(&line->seed);
     }
     line->noise -= (uint32_t)port_write(line->port, bytes, count);
-    if (line->port->master < 0) {
-        line->noise = 0;
-        line->seed = before;
-    }
 }
 
 void line_tick(struct line *line, uint64_t now_us)
 {
-    uint8_t bytes[LINE_BYTES_PER_MS];
-
     if (line->noise > 0) {
         send_noise(line);
     }
     if (is_stuck(line, now_us)) {
+        uint8_t bytes[LINE_BYTES_PER_MS];
+
         memset(bytes, line->stuck_byte, sizeof bytes);
         port_write(line->port, bytes, sizeof bytes);
     }

@@ -5,8 +5,8 @@
 
 #include "clock.h"
 
-#ifndef FIRMWARE_HASH
-#error "the build gives FIRMWARE_HASH, eight bytes as 0x.., 0x.., ..."
+#ifndef P_FIRMWARE_HASH
+#error "the build gives P_FIRMWARE_HASH, eight bytes as 0x.., 0x.., ..."
 #endif
 
 static uint32_t now_ms(const struct machine *machine)
@@ -33,7 +33,7 @@ void machine_reset(struct machine *machine, uint8_t cause)
 
 void machine_init(struct machine *machine, const char *link, uint64_t seed, bool two_channels, uint32_t uptime_ms)
 {
-    static const uint8_t HASH[P_HASH_SIZE] = {FIRMWARE_HASH};
+    static const uint8_t HASH[P_HASH_SIZE] = {P_FIRMWARE_HASH};
 
     memset(machine, 0, sizeof *machine);
     machine->port = (struct port){.master = -1, .slave = -1, .link = link};
