@@ -27,7 +27,18 @@ from app.engine.records import Record
 from app.engine.snapshot import BoardView, Snapshot
 from app.risk.approved import Action, Approved
 
-__all__ = ["Action", "Approved", "Journal", "Panel", "Reader", "Sink", "Strategy", "StrategyView", "Venue"]
+__all__ = [
+    "Action",
+    "Approved",
+    "Journal",
+    "Panel",
+    "Reader",
+    "Sink",
+    "Strategy",
+    "StrategyView",
+    "Trips",
+    "Venue",
+]
 
 
 class Sink(Protocol):
@@ -142,6 +153,16 @@ class Panel(Protocol):
 
     def view(self) -> BoardView:
         """What is known of the board itself, for people. The trading state never rests on it."""
+
+
+class Trips(Protocol):
+    """The part of the engine that a board may call, ahead of every queue."""
+
+    def trip(self, cause: str) -> None:
+        """The switch opened."""
+
+    def on_panel(self, fresh: bool, closed: bool) -> None:
+        """The session became fresh or silent, or the contact moved."""
 
 
 class StrategyView(Protocol):

@@ -142,6 +142,7 @@ class BoardView:
     detail: str = ""  # why there is no session, "" with one
     target: str = ""
     firmware: str = ""  # hash of what runs there
+    reset: str = ""  # why it last began: unknown, power, pin, watchdog, software
     boot_id: int = 0
     sessions: int = 0  # begun since the start
     latency_ms: int = -1

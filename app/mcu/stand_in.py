@@ -5,17 +5,8 @@ It protects nobody: no contact, no microcontroller, no deadman. Settings say so 
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from app.engine.ports import Trips
 from app.engine.snapshot import BoardView, Snapshot
-
-
-class Trips(Protocol):
-    """The part of the engine that a board may call."""
-
-    def trip(self, cause: str) -> None: ...
-    def on_panel(self, fresh: bool, closed: bool) -> None: ...
-
 
 # What the board's LEDs would show for each trading state.
 LIGHTS = {"active": "green", "reducing": "amber", "halted": "red"}

@@ -1,0 +1,269 @@
+"""The link as the engine's panel, on a virtual clock against the board's own rules: what each event means."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from app.mcu import lights, messages
+from app.mcu.link import RETRY_MS
+from tests.mcu.rig import CLOSED, ONLY_A, OPEN, Listener, Rig
+from tests.web.pictures import ACTIVE, HALTED
+
+RUN, READY, TRIPPED, FAULT = messages.RUN, messages.READY, messages.TRIPPED, messages.FAULT
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    yield made
+    await made.end()
+
+
+async def ready(rig: Rig) -> Listener:
+    """A session, the board ready, the engine told; what it heard until then is forgotten."""
+    engine = Listener()
+    rig.connect(engine)
+    await rig.until(lambda: engine.heard)
+    assert engine.heard == [(True, True)] and rig.board.state == READY
+    engine.heard.clear()
+    return engine
+
+
+async def running(rig: Rig) -> Listener:
+    engine = await ready(rig)
+    rig.link.show(ACTIVE)
+    await rig.until(lambda: rig.board.state == RUN)
+    await rig.run(60)
+    assert not engine.heard
+    return engine
+
+
+async def test_says_nothing_before_the_board_is_ready(rig: Rig) -> None:
+    engine = Listener()
+    rig.frozen = True
+    rig.connect(engine)
+    await rig.run(1_500)
+    assert engine.heard == [] and rig.link.view().state == "silent"
+    rig.frozen = False
+    rig.reboot()
+    await rig.until(lambda: engine.heard, 3_000)
+    assert engine.heard == [(True, True)]
+
+
+async def test_lets_the_board_run_only_while_trading_is_open(rig: Rig) -> None:
+    engine = await ready(rig)
+    await rig.run(500)
+    assert rig.board.state == READY, "nobody asked it to run"
+    rig.link.show(ACTIVE)
+    assert await rig.until(lambda: rig.board.state == RUN) <= 60
+    rig.link.show(HALTED)
+    assert await rig.until(lambda: rig.board.state != RUN) <= 5
+    await rig.run(500)
+    assert rig.board.state == READY and rig.board.cause == messages.CAUSE_HOST
+    assert engine.heard == [], "our own stop is no silence and no trip"
+    rig.link.show(ACTIVE)
+    await rig.until(lambda: rig.board.state == RUN)
+
+
+@pytest.mark.parametrize("state", ["reducing", "halted"])
+async def test_stops_the_board_in_every_state_but_active(rig: Rig, state: str) -> None:
+    await running(rig)
+    rig.link.show(replace(ACTIVE, state=state))
+    assert await rig.until(lambda: rig.board.state != RUN) <= 5
+
+
+async def test_takes_back_an_arm_that_trading_has_overtaken(rig: Rig) -> None:
+    await ready(rig)
+    rig.link.show(ACTIVE)
+    rig.link.show(HALTED)
+    await rig.run(1_000)
+    assert rig.board.state == READY and not rig.board.output
+
+
+@pytest.mark.parametrize("contacts", [OPEN, ONLY_A])
+async def test_trips_at_once_when_a_contact_opens(rig: Rig, contacts: int) -> None:
+    engine = await running(rig)
+    rig.contacts = contacts
+    await rig.until(lambda: engine.heard)
+    assert engine.heard == [("trip", "the switch was opened")] and not rig.board.output
+    await rig.run(40)
+    assert engine.heard[1:] == [("trip", "the switch is open"), (True, False)]
+
+
+async def test_hears_an_opening_of_one_millisecond(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.contacts = OPEN
+    await rig.run(1)
+    rig.contacts = CLOSED
+    await rig.run(1)
+    assert engine.heard == [("trip", "the switch was opened")] and not rig.board.output
+    rig.link.show(HALTED)
+    await rig.run(500)
+    assert len(engine.heard) == 1, "a trip is no silence, and closed again it permits a re-arm, nothing more"
+    assert rig.board.state == READY
+
+
+async def test_hears_an_opening_that_happened_while_nobody_listened(rig: Rig) -> None:
+    await rig.run(200)
+    rig.contacts = OPEN
+    await rig.run(50)
+    rig.contacts = CLOSED
+    await rig.run(500)
+    engine = Listener()
+    rig.connect(engine)
+    await rig.until(lambda: engine.heard)
+    assert engine.heard[0] == ("trip", "the switch was opened")
+
+
+async def test_trips_when_the_channels_contradict_each_other(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.contacts = ONLY_A
+    await rig.until(lambda: rig.board.state == FAULT)
+    await rig.run(20)
+    assert ("trip", "the board found a fault in its contacts or its output") in engine.heard
+    view = rig.link.view()
+    assert (view.state, view.contacts, view.faults) == ("fault", "b open", ("the channels differ",))
+
+
+async def test_holds_within_250_ms_of_silence_and_comes_back_by_itself(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.frozen = True
+    assert await rig.until(lambda: engine.heard) <= 250
+    assert engine.heard == [(False, True)] and rig.link.view().detail == "the board is silent"
+    rig.frozen = False
+    await rig.until(lambda: len(engine.heard) > 1)
+    assert engine.heard == [(False, True), (True, True)]
+
+
+async def test_holds_at_once_when_the_tty_vanishes_and_comes_back_with_it(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.unplug()
+    assert engine.heard == [(False, True)] and rig.link.view().detail == "hung up"
+    await rig.run(1_200)
+    assert rig.link.view().detail == "board: no such device" and not rig.board.output
+    rig.plugged = True
+    await rig.until(lambda: len(engine.heard) > 1)
+    assert engine.heard == [(False, True), (True, True)]
+
+
+async def test_opens_two_sessions_a_second_at_most(rig: Rig) -> None:
+    await ready(rig)
+    for _ in range(20):
+        rig.unplug()
+        rig.plugged = True
+        await rig.run(100)
+    gaps = [later - earlier for earlier, later in zip(rig.dialled_ms, rig.dialled_ms[1:], strict=False)]
+    assert len(gaps) >= 3 and min(gaps) >= RETRY_MS
+
+
+async def test_holds_when_the_board_reboots_and_comes_back(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.reboot()
+    await rig.until(lambda: engine.heard)
+    await rig.until(lambda: engine.heard[-1] == (True, True))
+    assert engine.heard == [(False, True), (True, True)]
+
+
+async def test_stays_halted_by_a_board_that_reboots_with_its_switch_open(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.contacts = OPEN
+    rig.reboot()
+    await rig.until(lambda: ("trip", "the switch is open") in engine.heard)
+    await rig.run(500)
+    assert (True, True) not in engine.heard and not rig.board.output
+
+
+async def test_sends_no_beat_when_the_work_loop_stands_still(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.beating = False
+    assert await rig.until(lambda: not rig.board.output) <= 400
+    await rig.until(lambda: engine.heard)
+    assert engine.heard == [(False, True)], "the board tripped because we were silent: a hold of ours"
+
+
+async def test_takes_noise_for_silence(rig: Rig) -> None:
+    engine = await running(rig)
+    noise = rig.random
+    rig.mangle = lambda data: noise.randbytes(len(data)) + b"\0"
+    await rig.until(lambda: engine.heard)
+    assert engine.heard == [(False, True)]
+    rig.mangle = lambda data: data
+    await rig.until(lambda: engine.heard[-1] == (True, True), 3_000)
+
+
+async def test_is_not_fooled_by_a_wire_that_answers_with_its_own_echo(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.frozen = True
+    wire = rig.wire
+    assert wire is not None
+    write = wire.write
+    wire.write = lambda data: (write(data), wire.received(data))[0]  # type: ignore[method-assign]
+    await rig.until(lambda: engine.heard, 300)
+    assert engine.heard == [(False, True)]
+
+
+async def test_is_not_fooled_by_a_replay(rig: Rig) -> None:
+    engine = Listener()
+    recorded: list[bytes] = []
+    rig.mangle = lambda data: (recorded.append(data), data)[1]
+    rig.connect(engine)
+    await rig.until(lambda: engine.heard)
+    rig.link.show(ACTIVE)
+    await rig.run(500)
+    rig.frozen = True
+    heard = len(engine.heard)
+    for data in recorded:
+        if rig.wire is not None:
+            rig.wire.received(data)
+        await rig.run(10)
+    await rig.run(200)
+    assert engine.heard[heard:] == [(False, True)]
+
+
+async def test_opens_the_port_anew_when_nobody_answers(rig: Rig) -> None:
+    rig.frozen = True
+    rig.connect(Listener())
+    await rig.run(5_000)
+    assert len(rig.wires) >= 2 and all(wire.closed for wire in rig.wires[:-1])
+    assert rig.link.view().detail == "the board does not answer"
+
+
+async def test_sends_the_lights_and_sends_them_again_to_a_new_session(rig: Rig) -> None:
+    await running(rig)
+    wanted = (lights.IN_POSITION, 1, 204)
+    assert rig.board.request == wanted
+    rig.reboot()
+    await rig.until(lambda: rig.board.request == wanted, 3_000)
+
+
+async def test_stops_the_board_when_the_service_ends(rig: Rig) -> None:
+    await running(rig)
+    await rig.end()
+    assert rig.board.cause == messages.CAUSE_HOST and not rig.board.output
+    assert rig.wire is None
+
+
+async def test_takes_a_board_that_stays_tripped_for_silent(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.contacts = OPEN
+    await rig.run(30)
+    rig.contacts = CLOSED
+    rig.board.contacts.released = lambda: False  # type: ignore[method-assign]
+    await rig.run(500)
+    assert engine.heard[-1] == (True, False)
+    await rig.run(1_000)
+    assert engine.heard[-1] == (False, False)
+
+
+async def test_tells_people_what_it_knows(rig: Rig) -> None:
+    await running(rig)
+    await rig.run(1_100)
+    view = rig.link.view()
+    assert (view.mode, view.state, view.contacts) == ("virtual", "run", "closed")
+    assert (view.cause, view.detail, view.faults) == ("", "", ())
+    assert (view.target, view.firmware, view.reset) == ("micropython", "0001020304050607", "power")
+    assert (view.boot_id, view.sessions) == (77, 1) and view.counters["good"] > 0
+    assert 0 <= view.latency_ms <= 2
