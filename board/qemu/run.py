@@ -1,7 +1,7 @@
 """Runs the QEMU board as a process: `python board/qemu/run.py --link PATH --control PATH [--seed N]`.
 
-Prints one line of JSON when the board is up, as the virtual board does: the pty of its link, to which --link is made
-a symbolic link, and the unix socket of its control port. Ends with QEMU, on SIGTERM, or with its parent.
+Prints one line of JSON when the board is up, as the virtual board does: the pty of its link, to which --link
+is made a symbolic link, and the unix socket of its control port. Ends with QEMU, on SIGTERM, or its parent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "build" / "board" / "qemu" / "firmware.elf"
+FIRMWARE = Path(__file__).resolve().parents[1] / "build" / "qemu.elf"
 MACHINE = ("qemu-system-arm", "-M", "mps2-an505", "-cpu", "cortex-m33")
 # One instruction is 32 ns: guest time is counted in instructions, not in what this machine happens to manage.
 TIME = ("-icount", "shift=5,align=off,sleep=on")
@@ -34,7 +34,7 @@ def _die_with_parent() -> None:
 
 
 def start(firmware: Path, control: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """QEMU and the pty of its link. The control port listens before QEMU is there: nobody needs to poll for it."""
+    """QEMU and the pty of its link. The control port listens before QEMU runs: nobody polls for it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         control.unlink(missing_ok=True)
         listener.bind(os.fspath(control))
@@ -42,9 +42,13 @@ def start(firmware: Path, control: Path) -> tuple[subprocess.Popen[bytes], str]:
         port = f"socket,id=control,fd={listener.fileno()},server=on,wait=off"
         serial = ("-serial", "pty", "-chardev", port, "-serial", "chardev:control")
         qemu = subprocess.Popen(
-            [*MACHINE, *TIME, *QUIET, *serial, "-kernel", firmware], pass_fds=(listener.fileno(),),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
-        )  # fmt: skip
+            [*MACHINE, *TIME, *QUIET, *serial, "-kernel", firmware],
+            pass_fds=(listener.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent,
+        )
     assert qemu.stdout is not None
     said = b""
     while not (found := PTY.search(said)):
@@ -58,7 +62,11 @@ def start(firmware: Path, control: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 def seed(control: Path, number: int | None) -> None:
     """Give the board the entropy that its machine lacks."""
-    bits = random.Random(number).getrandbits(128) if number is not None else random.SystemRandom().getrandbits(128)
+    bits = (
+        random.Random(number).getrandbits(128)
+        if number is not None
+        else random.SystemRandom().getrandbits(128)
+    )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
         port.settimeout(ANSWER_SECONDS)
         port.connect(os.fspath(control))

@@ -26,10 +26,10 @@ static void stand_still(void)
 void start_reset(void)
 {
     FPGAIO_LED = 0; /* before anything else: de-energised */
-    for (uint32_t *to = start_data, *from = start_data_image; to < start_data_end;) {
+    for (uint32_t *to = start_data, *from = start_data_image; to != start_data_end;) {
         *to++ = *from++;
     }
-    for (uint32_t *to = start_bss; to < start_bss_end;) {
+    for (uint32_t *to = start_bss; to != start_bss_end;) {
         *to++ = 0;
     }
     (void)main();
