@@ -36,6 +36,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         _reading(commands.add_parser(name, help=text, description=text, epilog=EPILOG), name)
     for name, text in CHANGES.items():
         _changing(commands.add_parser(name, help=text, description=text, epilog=EPILOG), name)
+    _native(commands)
     _services(commands)
     for name, (module, text) in DELEGATED.items():
         own = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
@@ -63,6 +64,17 @@ def _changing(parser: argparse.ArgumentParser, name: str) -> None:
     reason.add_argument("reason", nargs="*", default=[], metavar="REASON", help="kept in the audit")
     reason.add_argument("--why", default="", metavar="TEXT", help="the same, as an option")
     parser.set_defaults(run=_lazily("app.cli.client", "change"), command=name)
+
+
+def _native(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "end the exception of a module that runs on its pure twin (works without a service too)"
+    native = commands.add_parser("native", help=text, description=text, epilog=EPILOG)
+    _places(native)
+    native.add_argument("--json", action="store_true", help="print JSON")
+    native.add_argument("what", choices=["clear"])
+    native.add_argument("module", metavar="MODULE", help="as plimsoll status names it")
+    native.add_argument("reason", nargs="+", metavar="REASON", help="kept in the audit")
+    native.set_defaults(run=_lazily("app.cli.client", "clear_exception"), command="native-clear")
 
 
 def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

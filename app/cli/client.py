@@ -59,6 +59,18 @@ def change(arguments: Namespace) -> int:
     return 0
 
 
+def clear_exception(arguments: Namespace) -> int:
+    """native clear: the module runs as the settings say from the next start on."""
+    folder, reason = places.data_dir(arguments), " ".join(arguments.reason)
+    answer = ask(folder, arguments.command, f"{arguments.module} {reason}")
+    if answer is None:
+        from app.cli import offline
+
+        answer = offline.clear_exception(folder, arguments.module, reason)
+    _print(arguments, answer)
+    return 0
+
+
 def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
     """The service's answer, None when no service listens. Raises what the service refused."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:

@@ -11,7 +11,8 @@ from typing import Any
 from app.cli import history
 from app.clock import SystemClock
 from app.engine.records import FillBooked, Recovered
-from app.store import StoreReader, read_only, write_latch
+from app.engine.twins import check
+from app.store import StoreReader, read_only, write_cleared, write_latch
 
 ROWS = 500  # executions or orders of one answer
 
@@ -39,9 +40,24 @@ def halt(folder: Path, why: str) -> dict[str, Any]:
     return {"service": False, "done": "halt", "state": "halted"}
 
 
+def clear_exception(folder: Path, module: str, reason: str) -> dict[str, Any]:
+    """End the exception of a native module durably. Raises Refused when none stands."""
+
+    async def clear() -> None:
+        async with read_only(folder) as reader:
+            check(module, reason, [each.module for each in await reader.twin_exceptions()])
+        by = f"cli {getpass.getuser()}"
+        await write_cleared(folder, by=by, module=module, why=reason, clock=SystemClock())
+
+    asyncio.run(clear())
+    return {"service": False, "done": "native-clear"}
+
+
 async def _status(reader: StoreReader) -> dict[str, Any]:
     kept = await reader.recover(SystemClock().wall_ns())
-    return {**_latch(kept), "positions": _net(kept.fills), "events": await reader.events(10)}
+    exceptions = {each.module: each.why for each in await reader.twin_exceptions()}
+    told = {"native_exceptions": exceptions, "events": await reader.events(10)}
+    return {**_latch(kept), "positions": _net(kept.fills), **told}
 
 
 def _latch(kept: Recovered) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def _online(view: Row) -> list[str]:
         text[-1] += f"unrealised {today['unrealised'] or 'unknown'})"
     held = ", ".join(f"{position['net']:+d} {position['symbol']}" for position in view["positions"])
     text.append(f"held    {held or 'flat'}")
+    text.append(f"native  {words.twins(view['native'])}")
     if not view["link_up"] or not view["synced"]:
         text.append("these figures are last known: the venue does not confirm them now")
     return text
@@ -61,7 +62,9 @@ def _offline(answer: Row) -> str:
     armed = "armed" if answer["armed"] else "not armed"
     text = [armed, *(f"  because {reason['code']} {reason['detail']}" for reason in answer["reasons"])]
     held = ", ".join(f"{position['net']:+d} {position['contract']}" for position in answer["positions"])
-    return "\n".join([*text, f"held by the books: {held or 'flat'}"])
+    text.append(f"held by the books: {held or 'flat'}")
+    text += [f"native.{name} will run on its pure twin" for name in answer["native_exceptions"]]
+    return "\n".join(text)
 
 
 def _reason(reason: Row) -> str:

@@ -46,6 +46,7 @@ HostName: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}\Z", description="host name or address")
 ]
 Contracts: TypeAlias = Annotated[int, Meta(ge=0, le=1_000, description="contracts")]
+Twin: TypeAlias = Literal["compiled", "shadow", "pure"]
 Points: TypeAlias = Annotated[Decimal, _decimal("0", "100000", "points of the price; 0 = off")]
 
 
@@ -166,9 +167,20 @@ class Notify(_Section, frozen=True):
 
 
 class Native(_Section, frozen=True):
-    """`[native]`: `compiled` refuses to start on the pure twins; `any` is for development."""
+    """`[native]`: how each compiled module runs; `native.modes` says which can be in shadow."""
 
-    mode: Literal["compiled", "any"] = "compiled"
+    fanout: Twin = "compiled"
+    fixed: Twin = "compiled"
+    frames: Twin = "compiled"
+    gate: Twin = "compiled"
+    indicators: Twin = "compiled"
+    market: Twin = "compiled"
+    matching: Twin = "compiled"
+    minutes: Twin = "compiled"
+    orders: Twin = "compiled"
+    sequences: Twin = "compiled"
+    wire: Twin = "compiled"
+    shadow_every: Annotated[int, _integer(1, 1_000_000, "calls of a module in shadow")] = 1_000
 
 
 class Settings(_Section, frozen=True):
@@ -312,7 +324,6 @@ def _notify(settings: Settings) -> None:
 
 
 def _native(settings: Settings) -> None:
-    if settings.native.mode != "compiled" and not settings.dev:
-        raise SettingsError(
-            "native.mode", f'"{settings.native.mode}" is for development and needs dev = true'
-        )
+    for name in settings.native.__struct_fields__:
+        if getattr(settings.native, name) == "pure" and not settings.dev:
+            raise SettingsError(f"native.{name}", '"pure" is for development and needs dev = true')

@@ -13,7 +13,10 @@ MONEY_DIGITS = 6
 NANO = 1_000_000_000
 PRICE_DIGITS = 9  # the finest tick of section 3.9 of the venue's list, 0.0000005, needs 7
 
-muldiv = fixed.muldiv
+
+def muldiv(a: int, b: int, divisor: int) -> int:
+    """`a * b / divisor`, half to even; see `native.fixed`, whose twin is asked for at each call."""
+    return int(fixed.muldiv(a, b, divisor))
 
 
 def micro(text: str) -> int:
@@ -28,5 +31,5 @@ def money(amount_micro: int) -> str:
 
 def cents(amount_micro: int) -> str:
     """Money for a person: two places, half to even, thousands grouped ("-1,234.50")."""
-    whole, rest = divmod(abs(muldiv(amount_micro, 1, 10_000)), 100)
+    whole, rest = divmod(abs(fixed.muldiv(amount_micro, 1, 10_000)), 100)
     return f"{'-' if amount_micro < 0 and (whole or rest) else ''}{whole:,}.{rest:02}"

@@ -26,8 +26,16 @@ class Controls(Protocol):
     def audit(self, by: str, command: str, detail: str, outcome: str) -> None: ...
 
 
+class Exceptions(Protocol):
+    """The native modules that run on their pure twin since it differed from the compiled one."""
+
+    def clear(self, by: str, why: str) -> None: ...
+
+
 ALLOWED: Mapping[str, frozenset[str]] = {
-    "cli": frozenset({"status", "orders", "positions", "halt", "flatten", "rearm", "accept-difference"}),
+    "cli": frozenset(
+        {"status", "orders", "positions", "halt", "flatten", "rearm", "accept-difference", "native-clear"}
+    ),
     "page": frozenset({"status", "halt", "flatten"}),
     "anyone": frozenset({"halt"}),
     "demo": frozenset({"status", "rearm"}),
@@ -37,7 +45,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 class Commands:
     """Executes commands on the engine. `channel` is a key of `ALLOWED`, `by` names the person."""
 
-    def __init__(self, engine: Controls) -> None:
+    def __init__(self, engine: Controls, exceptions: Exceptions | None = None) -> None:
         self._engine = engine
         self._table: dict[str, Callable[[str, str], dict[str, Any]]] = {
             "status": lambda by, why: {"snapshot": engine.snapshot()},
@@ -48,6 +56,8 @@ class Commands:
             "rearm": self._doing("rearm", engine.rearm),
             "accept-difference": self._doing("accept-difference", engine.accept_difference),
         }
+        if exceptions is not None:
+            self._table["native-clear"] = self._doing("native-clear", exceptions.clear)
 
     def execute(self, channel: str, command: str, by: str, why: str = "") -> dict[str, Any]:
         """Run `command`. Raises Refused when it is unknown, not allowed on this channel or a rule says no."""

@@ -135,6 +135,29 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True)
+class TwinsDiffered:
+    """The compiled and the pure twin of a native module gave different answers. Texts are bounded."""
+
+    module: str
+    function: str
+    arguments: str
+    compiled: str
+    pure: str
+    utc_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TwinException:
+    """A native module runs on its pure twin from now on, or (`standing` False) no longer has to."""
+
+    module: str
+    standing: bool
+    by: str
+    why: str
+    utc_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyMeasured:
     """Monotonic stamps (ns) of one order on its way; 0 = stage not passed."""
 
@@ -183,6 +206,8 @@ Record = (
     | StrategyState
     | Happened
     | Audited
+    | TwinsDiffered
+    | TwinException
     | LatencyMeasured
     | VenueCalled
     | BarClosed

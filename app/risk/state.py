@@ -61,6 +61,7 @@ class Code(StrEnum):
     UNPROTECTED = "unprotected"  # a position without a working stop
     BOTH_FILLED = "both_filled"  # both sides of an OCO pair filled
     UNKNOWN_ORDER = "unknown_order"
+    TWINS = "twins"  # the twins of a native module that orders depend on differ
 
 
 @dataclass(frozen=True, slots=True)

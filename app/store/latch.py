@@ -1,4 +1,6 @@
-"""The halt without a service: take the instance lock and write the latch durably, nothing else."""
+"""What a person may write without a service: the halt, and the end of a native module's exception. Each takes
+the instance lock and writes its few rows durably, nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 import aiosqlite
 
 from app.clock import Clock
-from app.engine.records import ArmedChanged, Audited, Happened, ReasonOpened, Record
+from app.engine.records import ArmedChanged, Audited, Happened, ReasonOpened, Record, TwinException
 from app.risk.state import Code, Goal, Kind, Reason, TradingState
 from app.store.database import open_database, unusable
 from app.store.lock import InstanceLock
@@ -28,15 +30,33 @@ async def write_latch(data_dir: Path, *, by: str, why: str, clock: Clock) -> Non
     lock = InstanceLock(data_dir)
     try:
         await asyncio.to_thread(ArmedMark(data_dir).remove_now)
-        database = await open_database(data_dir, STATE)
-        try:
-            await database.write(group([(_rows(_halt(by, why, clock.wall_ns())), None)]))
-        except (aiosqlite.Error, OSError) as error:
-            raise unusable(database.path, error) from error
-        finally:
-            await database.close()
+        await _write(data_dir, _halt(by, why, clock.wall_ns()))
     finally:
         lock.release()
+
+
+async def write_cleared(data_dir: Path, *, by: str, module: str, why: str, clock: Clock) -> None:
+    """End the exception of a native module in the journal of `data_dir`, durably. Raises as `write_latch`."""
+    now = clock.wall_ns()
+    lock = InstanceLock(data_dir)
+    try:
+        records: list[Record] = [
+            TwinException(module, False, by, why, now),
+            Audited(by, "native-clear", f"{module} {why}", "written without a service", now),
+        ]
+        await _write(data_dir, records)
+    finally:
+        lock.release()
+
+
+async def _write(data_dir: Path, records: list[Record]) -> None:
+    database = await open_database(data_dir, STATE)
+    try:
+        await database.write(group([(_rows(records), None)]))
+    except (aiosqlite.Error, OSError) as error:
+        raise unusable(database.path, error) from error
+    finally:
+        await database.close()
 
 
 def _rows(records: list[Record]) -> Rows:

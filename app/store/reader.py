@@ -12,10 +12,10 @@ from typing import Any
 
 import aiosqlite
 
-from app.engine.records import Recovered
+from app.engine.records import Recovered, TwinException
 from app.errors import Refused, Theirs
 from app.store.database import check_identity, open_reader, unusable
-from app.store.recovery import recover
+from app.store.recovery import exceptions, recover
 from app.store.rows import FILL_COLUMNS, ORDER_COLUMNS
 from app.store.schema import STATE
 
@@ -55,6 +55,13 @@ class StoreReader:
         try:
             return await recover(self._connection, utc_ns)
         except (aiosqlite.Error, ValueError) as error:
+            raise Theirs(str(self._path), error) from error
+
+    async def twin_exceptions(self) -> list[TwinException]:
+        """Native modules that must run on their pure twin. Raises Theirs for a damaged file."""
+        try:
+            return await exceptions(self._connection)
+        except aiosqlite.Error as error:
             raise Theirs(str(self._path), error) from error
 
     async def close(self) -> None:

@@ -15,9 +15,16 @@ import aiosqlite
 from app.clock import NS
 from app.domain.events import Fill
 from app.domain.orders import TERMINAL, Bracket, Order, OrderState, OrderType, Role, Side
-from app.engine.records import EndOfDay, FillBooked, GoalChanged, Latch, Recovered
+from app.engine.records import EndOfDay, FillBooked, GoalChanged, Latch, Recovered, TwinException
 from app.risk.state import Code, Goal, Kind, Reason, TradingState
-from app.store.rows import END_OF_DAY_COLUMNS, FILL_COLUMNS, GOAL_COLUMNS, ORDER_COLUMNS, REASON_COLUMNS
+from app.store.rows import (
+    END_OF_DAY_COLUMNS,
+    EXCEPTION_COLUMNS,
+    FILL_COLUMNS,
+    GOAL_COLUMNS,
+    ORDER_COLUMNS,
+    REASON_COLUMNS,
+)
 
 WINDOW_NS = 14 * 24 * 3_600 * NS  # calendar time kept: holds 5 trading days even over Christmas and New Year
 PAGE_ROWS = 1_000  # fills read at a time on the way back to the last flat moment
@@ -36,6 +43,8 @@ ORDER BY utc_ns DESC, account_id DESC, id DESC LIMIT {PAGE_ROWS}"""
 _LATCH = "SELECT armed FROM latch ORDER BY id DESC LIMIT 1"
 _REASONS = f"""SELECT {REASON_COLUMNS} FROM reasons
 WHERE id IN (SELECT max(id) FROM reasons GROUP BY code, scope) AND opened = 1 ORDER BY id"""
+_EXCEPTIONS = f"""SELECT {EXCEPTION_COLUMNS} FROM native_exceptions
+WHERE id IN (SELECT max(id) FROM native_exceptions GROUP BY module) AND standing = 1 ORDER BY id"""
 
 Row = Mapping[str, Any]
 
@@ -60,6 +69,11 @@ async def recover(db: aiosqlite.Connection, utc_ns: int) -> Recovered:
             for row in await _all(db, "SELECT strategy, text FROM strategy_states ORDER BY utc_ns")
         },
     )
+
+
+async def exceptions(db: aiosqlite.Connection) -> list[TwinException]:
+    """The native modules that must run on their pure twin. Raises sqlite3.Error."""
+    return [TwinException(row[0], bool(row[1]), *row[2:]) for row in await _all(db, _EXCEPTIONS)]
 
 
 async def _all(db: aiosqlite.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:

@@ -32,6 +32,8 @@ STATE_DAYS: Mapping[str, int | None] = {
     "strategy_states": FOR_EVER,
     "events": 730,  # the owner's list; two tax years
     "audit": FOR_EVER,  # who did what is never forgotten
+    "native_differences": FOR_EVER,  # there should be none, and each is a case for a test
+    "native_exceptions": FOR_EVER,  # the last row of each module holds, however old
 }
 MARKET_DAYS: Mapping[str, int | None] = {
     "bars": FOR_EVER,  # 12 MB a contract and year; what strategies are tested on

@@ -27,6 +27,8 @@ from app.engine.records import (
     ReasonOpened,
     StrategyState,
     TagsReserved,
+    TwinException,
+    TwinsDiffered,
     VenueCalled,
 )
 from app.risk.state import Reason
@@ -68,6 +70,7 @@ FILL_COLUMNS = (
 REASON_COLUMNS = "code, kind, scope, since_ns, detail, state, goal, until_ns, opened_by"
 END_OF_DAY_COLUMNS = "account_id, trade_date, balance_micro, floor_micro"
 GOAL_COLUMNS = "account_id, goal, done, detail, utc_ns"
+EXCEPTION_COLUMNS = "module, standing, actor, why, utc_ns"
 LATENCY_COLUMNS = "tag, frame_ns, strategy_ns, gate_ns, journal_ns, send_ns, acknowledge_ns, utc_ns"
 BAR_COLUMNS = "contract, minutes, start_ns, open_ticks, high_ticks, low_ticks, close_ticks, volume"
 
@@ -88,6 +91,8 @@ _TAGS = _insert(
 _STRATEGY = _upsert("strategy_states", "strategy, account_id", "strategy, account_id, text, utc_ns")
 _EVENT = _insert("events", "utc_ns, level, code, text, account_id, strategy")
 _AUDIT = _insert("audit", "utc_ns, actor, command, detail, outcome")
+_DIFFERENCE = _insert("native_differences", "utc_ns, module, function, arguments, compiled, pure")
+_EXCEPTION = _insert("native_exceptions", EXCEPTION_COLUMNS)
 _LATENCY = _insert("latencies", LATENCY_COLUMNS)
 _CALL = _insert("venue_calls", "utc_ns, endpoint, status, error_code, duration_ns, attempts")
 _BAR = _upsert("bars", "contract, minutes, start_ns", BAR_COLUMNS)
@@ -187,6 +192,14 @@ def _audit(record: Audited) -> Rows:
     return ((_AUDIT, (record.utc_ns, *map(safe, texts))),)
 
 
+def _difference(r: TwinsDiffered) -> Rows:
+    return ((_DIFFERENCE, (r.utc_ns, *map(safe, (r.module, r.function, r.arguments, r.compiled, r.pure)))),)
+
+
+def _exception(r: TwinException) -> Rows:
+    return ((_EXCEPTION, (r.module, int(r.standing), safe(r.by), safe(r.why), r.utc_ns)),)
+
+
 def _latency(r: LatencyMeasured) -> Rows:
     stamps = (r.frame_ns, r.strategy_ns, r.gate_ns, r.journal_ns, r.send_ns, r.acknowledge_ns)
     return ((_LATENCY, (r.tag, *stamps, r.utc_ns)),)
@@ -217,6 +230,8 @@ STATE_ROWS: dict[type, Callable[[Any], Rows]] = {
     StrategyState: _strategy,
     Happened: _event,
     Audited: _audit,
+    TwinsDiffered: _difference,
+    TwinException: _exception,
 }
 MARKET_ROWS: dict[type, Callable[[Any], Rows]] = {
     LatencyMeasured: _latency,

@@ -291,9 +291,16 @@ def _foot(view: Snapshot) -> str:
         ("journal", journal),
         ("switch", switch),
         ("session", "open" if view.session_open else "closed"),
+        ("compiled modules", _twins(view)),
         ("version", _text(view.version)),
     )
     return "".join(f"<span><i>{name}</i> {value}</span>" for name, value in facts)
+
+
+def _twins(view: Snapshot) -> str:
+    """How they run; loud where one differed from its pure twin, which runs in its place."""
+    text = _text(words.twins(view.native))
+    return f'<b class="bad">{text}</b>' if "exception" in text else text
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -37,6 +37,7 @@ PHRASES: Mapping[str, str] = {
     "unprotected": "a position had no working stop",
     "both_filled": "both sides of an entry pair filled",
     "unknown_order": "the fate of an order is unknown",
+    "twins": "a compiled module and its Python source disagree",
 }
 STATES: Mapping[str, str] = {"active": "Active", "reducing": "Reducing", "halted": "Halted"}
 SAID = frozenset({"", "confirmed"})  # details of a goal that only repeat what its sentence says
@@ -93,6 +94,16 @@ def pursuit(goal: GoalView) -> str:
     doing = "working to " if goal.pending else "confirmed by the venue: "
     detail = "" if goal.detail in SAID else goal.detail.removeprefix("pending: ")
     return doing + GOALS[goal.goal] + (f" ({detail})" if detail else "")
+
+
+def twins(modes: Mapping[str, str]) -> str:
+    """How the native modules run: "compiled; shadow: market; pure (exception): wire"."""
+    others: dict[str, list[str]] = {}
+    for name, mode in modes.items():
+        others.setdefault(mode, []).append(name)
+    usual = others.pop("compiled", [])
+    named = [f"{mode}: {', '.join(names)}" for mode, names in sorted(others.items())]
+    return "; ".join(["compiled", *named] if usual or not named else named)
 
 
 def time_of_day(utc_ns: int) -> str:

@@ -92,7 +92,7 @@ def test_refuses_an_account_that_may_not_trade(
 def test_refuses_the_pure_twins_outside_development(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("native.active", lambda: {"fixed": "pure"})
     code, said = run("dev = true", "dev = false")
-    assert code == 2 and "native.mode" in said and "pure" in said
+    assert code == 2 and "setting native" in said and "pure Python twin of fixed" in said
 
 
 def test_refuses_a_venue_that_is_not_there(run: Run, simulator: tuple[Simulator, str]) -> None:

@@ -93,7 +93,9 @@ def problem(text: str) -> str:
             NIGHT + "enabled = true\nsymbol = 'NQ'",
             "strategy.overnight_range.symbol; NQ is not in topstepx.symbols",
         ),
-        ("[native]\nmode = 'any'", 'native.mode; "any" is for development and needs dev = true'),
+        ("[native]\nmarket = 'pure'", 'native.market; "pure" is for development and needs dev = true'),
+        ("[native]\nmarket = 'fast'", "native.market; "),
+        ("[native]\nshadow_every = 0", "native.shadow_every; "),
         ("[topstepx]\ntag_prefix = 'a-strategy-b'", "topstepx.tag_prefix; must not contain"),
         ('[topstepx]\ntag_prefix = "a\\n"', "topstepx.tag_prefix; found"),
         (

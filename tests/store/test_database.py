@@ -111,7 +111,7 @@ async def test_leaves_nothing_behind_when_creation_breaks_at_a_statement(tmp_pat
     await (await open_database(tmp_path, STATE)).close()
 
 
-@pytest.mark.parametrize("number", range(len(NEXT.statements(1)) + 1))
+@pytest.mark.parametrize("number", range(len(NEXT.statements(STATE.version)) + 1))
 async def test_leaves_the_old_version_whole_when_a_migration_breaks(tmp_path: Path, number: int) -> None:
     store = await open_journal(tmp_path, SystemClock())
     assert await durable(store, fill(1)) is None
@@ -120,7 +120,7 @@ async def test_leaves_the_old_version_whole_when_a_migration_breaks(tmp_path: Pa
     await break_at(tmp_path, NEXT, number)
     assert dump(tmp_path / "state.db") == before
     await (await open_database(tmp_path, NEXT)).close()
-    assert dump(tmp_path / "state.db")[-1] == "(2,)"
+    assert dump(tmp_path / "state.db")[-1] == f"({NEXT.version},)"
 
 
 async def break_at(folder: Path, schema: Schema, number: int) -> None:
@@ -162,8 +162,9 @@ async def test_refuses_a_file_newer_than_the_program(tmp_path: Path) -> None:
     await (await open_database(tmp_path, NEXT)).close()
     error = await refusal(tmp_path)
     assert isinstance(error, Theirs)
-    assert "has version 2, this program knows 1; install the newer program" in str(error)
-    with pytest.raises(Theirs, match="has version 2"):
+    known = f"has version {NEXT.version}, this program knows {STATE.version}"
+    assert f"{known}; install the newer program" in str(error)
+    with pytest.raises(Theirs, match=known):
         async with read_only(tmp_path):
             pass
 

@@ -49,5 +49,5 @@ def sql(name: str) -> str:
     return resources.files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
-STATE = Schema("state.db", 0x506C5331, "FULL", (sql("state_1"),))
+STATE = Schema("state.db", 0x506C5331, "FULL", (sql("state_1"), sql("state_1_to_2")))
 MARKET = Schema("market.db", 0x506C4D31, "NORMAL", (sql("market_1"),))

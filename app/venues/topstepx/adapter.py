@@ -79,6 +79,7 @@ class TopstepX:
 
         Raises SettingsError, LoginRefused, Refused, Unreachable, Theirs, having closed what it opened.
         """
+        requests.renew()
         key = read_secret("topstepx.api_key_file", self._settings.api_key_file)
         address = _address(self._settings.rest_url)
         self._build(key, address)

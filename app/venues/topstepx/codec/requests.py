@@ -35,6 +35,12 @@ _NO_LEGS = Bracket(0)
 _writer = orders.Writer(KINDS, STOP_CODE, LIMIT_CODE)
 
 
+def renew() -> None:
+    """Write with a new writer, of the twin that runs now; the contracts are met again."""
+    global _writer
+    _writer = orders.Writer(KINDS, STOP_CODE, LIMIT_CODE)
+
+
 def place_body(order: Order) -> bytes:
     """The bytes of a place request. Raises Refused for what the venue cannot express."""
     legs = order.bracket or _NO_LEGS
