@@ -68,13 +68,13 @@ class BadFrames:
     def __init__(self) -> None:
         self._times: list[int] = []
 
-    def add(self, now_ms: int) -> bool:
-        """Note one; True when it is one too many within NOISE_WINDOW_MS."""
+    def add(self, now_ms: int) -> None:
+        self._times = self._times[-NOISE_LIMIT:]
         self._times.append(now_ms)
-        if len(self._times) <= NOISE_LIMIT:
-            return False
-        self._times = self._times[-NOISE_LIMIT - 1 :]
-        return now_ms - self._times[0] <= NOISE_WINDOW_MS
+
+    def too_many(self, now_ms: int) -> bool:
+        """Whether more than NOISE_LIMIT came within the last NOISE_WINDOW_MS."""
+        return len(self._times) > NOISE_LIMIT and now_ms - self._times[0] < NOISE_WINDOW_MS
 
 
 class Peer:
@@ -122,15 +122,15 @@ class Peer:
 
     def _verdict(self, fields: tuple) -> int:
         type_, version, session, seq = fields[:4]
-        if version != messages.VERSION:
-            return WRONG_VERSION
         if type_ & messages.FROM_BOARD == self._own:
             return LOOPED
-        if session != self.session:
+        if version != messages.VERSION:
+            return WRONG_VERSION
+        if not messages.valid(type_, fields[-1]):
+            return BAD
+        if session != self.session or session == 0:
             return WRONG_SESSION
-        if not 0 < (seq - self._last_seq & _U16) < SEQ_WINDOW:
-            return DUPLICATE
-        return GOOD if messages.valid(type_, fields[-1]) else BAD
+        return GOOD if 0 < (seq - self._last_seq & _U16) < SEQ_WINDOW else DUPLICATE
 
     def challenge(self, now_ms: int) -> tuple[int, int]:
         """Return the challenge and the answer of a beat that leaves now."""
@@ -192,6 +192,11 @@ class Session:
         self._arm_nonce = 0
         self._lights: tuple | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether it ended; then it is of no more use."""
+        return self.state == LOST
+
     # What the work loop asks for
 
     def beat_allowed(self, now_ms: int) -> None:
@@ -246,9 +251,14 @@ class Session:
                 self._take(fields, now_ms, events)
             elif verdict == WRONG_VERSION:
                 self._lose(VERSION, events)
-            elif verdict == BAD and self._bad_frames.add(now_ms):
-                self._lose(NOISE, events)
+            elif verdict == BAD:
+                self._count_bad(now_ms, events)
         return events
+
+    def _count_bad(self, now_ms: int, events: list[tuple]) -> None:
+        self._bad_frames.add(now_ms)
+        if self._bad_frames.too_many(now_ms):
+            self._lose(NOISE, events)
 
     def _step(self, happened: int) -> bool:
         """Move as the table says; False, counted and without effect, where it says nothing."""

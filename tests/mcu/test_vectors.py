@@ -26,7 +26,7 @@ def test_keeps_the_file_as_the_script_makes_it() -> None:
 
 
 def test_covers_every_message_and_outcome() -> None:
-    parsed = vectors.lines(PATH)
+    parsed = list(vectors.lines(PATH))
     assert {int(parts[2]) for parts in parsed if parts[0] == "good"} == set(messages.MESSAGES)
     seen = {name for parts in parsed if parts[0] == "bad" for name in parts[2].split(",")}
     assert seen == {*messages.OUTCOMES, "none", "message"}
