@@ -230,8 +230,8 @@ class Run:
         stillness.take_price(self._engine, self.contract, close)
         ledger = self._engine.book.ledger
         if net := ledger.net(self.contract):
-            flat = stillness.flat_equity_micro(self._engine)
-            if flat is not None:
+            flat = self._engine.money.flat_equity_micro()
+            if flat is not None and self._engine.money.day_known:
                 at_zero, tick = flat + ledger.open_micro(self.contract, 0), net * self._tick_micro
                 self._points.extend([at_zero + tick * close for close in day.closes[begin:end]])
 

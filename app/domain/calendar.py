@@ -55,6 +55,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 NS = 1_000_000_000
 MINUTE_NS = 60 * NS
+HOUR_NS = 3_600 * NS
 DAY_NS = 86_400 * NS
 
 OPEN_HOUR = 17  # Chicago hour at which the next trade date begins
@@ -150,14 +151,15 @@ class _Span:
 class TradingCalendar:
     """Sessions by rule with the owner's overrides on top.
 
-    Every answer depends on the arguments alone; the two caches (built sessions, and the span the last
-    question fell into) only make it cheap to ask on every quote.
+    Every answer depends on the arguments alone; the three caches (built sessions, the span and the hour that
+    the last question fell into) only make it cheap to ask on every quote.
     """
 
     def __init__(self, overrides: Overrides | None = None) -> None:
         self._overrides = overrides or Overrides()
         self._session = lru_cache(maxsize=SESSIONS_KEPT)(self._build)
         self._spans: dict[str, _Span] = {}
+        self._dated = (-1, FIRST_DATE)  # trade dates change on whole hours of UTC: an hour and its date
 
     # -- by date ------------------------------------------------------------------------------------
 
@@ -188,9 +190,12 @@ class TradingCalendar:
     def trade_date(self, utc_ns: int) -> date:
         """As the module's `trade_date`, with the overrides: a day they close rolls forward too."""
         _require(utc_ns)
-        day = next(self._walk(_next_date(utc_ns), DAY, "globex")).trade_date
-        if day > LAST_DATE:
-            raise _refuse(day)
+        hour, day = self._dated
+        if hour != utc_ns // HOUR_NS:
+            day = next(self._walk(_next_date(utc_ns), DAY, "globex")).trade_date
+            if day > LAST_DATE:
+                raise _refuse(day)
+            self._dated = utc_ns // HOUR_NS, day
         return day
 
     def session_at(self, utc_ns: int, hours: str = "globex") -> Session | None:

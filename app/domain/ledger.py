@@ -53,6 +53,7 @@ class Ledger:
         self._contract_of: dict[int, str] = {}  # fill id -> contract
         self._voided: set[int] = set()  # also of fills that were never seen: a void may overtake its fill
         self._books: dict[str, _ContractBook] = {}
+        self.changes = 0  # fills booked or voided so far: while it stays, so does every answer
         self._stale = False  # a book is: all below waits for `_rebuild`
         self._clear_sums()
 
@@ -84,6 +85,7 @@ class Ledger:
             self._books[fill.contract] = book
         self._account_id = fill.account_id
         self._contract_of[fill.id] = fill.contract
+        self.changes += 1
         booked = Booked(fill, strategy, trade_date)
         if not book.add(booked):
             self._stale = True
@@ -128,6 +130,7 @@ class Ledger:
             return False
         self._books[contract].remove(fill_id)
         self._stale = True
+        self.changes += 1
         return True
 
     def has(self, fill_id: int) -> bool:

@@ -13,7 +13,6 @@ from app.clock import Clock
 from app.domain.calendar import TradingCalendar
 from app.errors import Refused
 
-HOUR_NS = 3_600_000_000_000
 SESSIONLESS_DAYS = 10  # more days in a row without a session do not exist
 
 
@@ -22,21 +21,11 @@ class Hours:
 
     def __init__(self, clock: Clock, calendar: TradingCalendar) -> None:
         self._clock, self._calendar = clock, calendar
-        self._hour = (
-            -1
-        )  # trade dates change on whole hours of UTC (17:00 Chicago): one answer serves the hour
-        self._date: date | None = None
 
     def trade_date(self, utc_ns: int | None = None) -> date | None:
         """Of now, or of an instant."""
-        hour = (self._clock.utc_ns() if utc_ns is None else utc_ns) // HOUR_NS
-        if hour != self._hour:
-            self._date, self._hour = self._found(hour * HOUR_NS), hour
-        return self._date
-
-    def _found(self, utc_ns: int) -> date | None:
         try:
-            return self._calendar.trade_date(utc_ns)
+            return self._calendar.trade_date(self._clock.utc_ns() if utc_ns is None else utc_ns)
         except Refused:
             return None
 

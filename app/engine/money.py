@@ -11,7 +11,7 @@ from datetime import date
 
 from app.clock import Clock
 from app.domain.instruments import Instrument, by_contract
-from app.domain.pnl import DayPnl, day_pnl
+from app.domain.pnl import DayPnl, day_pnl, unrealised_micro
 from app.domain.units import cents
 from app.engine.book import Book
 from app.engine.events import EventLog
@@ -65,6 +65,8 @@ class Money:
         self.ended: date | None = None  # a trading day that ended and is not settled yet
         self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
         self._alarmed: dict[str, date] = {}
+        self._calm_basis: tuple[object, ...] = ()
+        self._calm_open_micro: int | None = None
 
     # -- what everybody reads
 
@@ -92,16 +94,21 @@ class Money:
 
     def equity_micro(self, today: DayPnl | None) -> int | None:
         """Balance and unrealised P&L: the venue breaches in real time on this."""
-        account = self._book.account
-        if account is None or today is None or today.unrealised_micro is None:
+        flat = self.flat_equity_micro()
+        if flat is None or today is None or today.unrealised_micro is None:
             return None
-        balance = account.balance_micro
-        if (
-            self.baseline is not None
-        ):  # an account event may be late or lost: the ledger knows the fill already
-            booked = total_net_micro(self._book) - self.baseline.net_before_micro
-            balance = min(balance, self.baseline.balance_micro + booked)
-        return balance + today.unrealised_micro
+        return flat + today.unrealised_micro
+
+    def flat_equity_micro(self) -> int | None:
+        """The equity less what is open: the balance, or less where the ledger says so."""
+        account = self._book.account
+        if account is None:
+            return None
+        if self.baseline is None:
+            return account.balance_micro
+        # an account event may be late or lost: the ledger knows the fill already
+        booked = total_net_micro(self._book) - self.baseline.net_before_micro
+        return min(account.balance_micro, self.baseline.balance_micro + booked)
 
     def fill_view(self, view: GateView) -> None:
         """Complete a GateView with P&L, balance, equity and floor."""
@@ -116,38 +123,46 @@ class Money:
         """Judge both loss limits now and restrict trading by the verdict."""
         if not self._book.read_once or self._book.account is None:
             return
-        today = self.today()
-        equity = self.equity_micro(today)
-        if today is not None and equity is not None and self._is_calm(today, equity):
+        if self._is_calm():
             return
-        day_net = today.net_micro if today is not None else None
+        today = self.today()
+        day_net, equity = today.net_micro if today is not None else None, self.equity_micro(today)
         daily, maximum = assess_both(self._limits, day_net, equity, self.floor_micro(), self._held())
         self._heed(daily)
         self._heed(maximum)
         self._heed_unknown([verdict for verdict in (daily, maximum) if verdict.rule == UNKNOWN])
 
     def calm_open_micro(self) -> int | None:
-        """The open P&L from which up the watch has nothing to say; None = not known, or it may at any."""
-        today = self.today()
-        equity = self.equity_micro(today)
-        least = self._calm_from()
-        if today is None or today.unrealised_micro is None or equity is None or least is None:
+        """The open P&L from which up the watch has nothing to say; None = not known, or it may at any.
+
+        Prices alone do not move it, so it is found once for each of what does.
+        """
+        book, day, days = self._book, self.trade_date(), len(self.end_of_days)
+        basis = (book.ledger.changes, day, days, self.day_known, book.account, self.baseline)
+        if basis != self._calm_basis:
+            self._calm_basis, self._calm_open_micro = basis, self._find_calm()
+        return self._calm_open_micro
+
+    def _find_calm(self) -> int | None:
+        day, flat, floor = self.trade_date(), self.flat_equity_micro(), self.floor_micro()
+        try:
+            held = [(by_contract(contract), net) for contract, net in self._book.positions().items()]
+        except Refused:  # the watch says so every time
             return None
-        day_net, calm_equity = least
-        needed = calm_equity - (equity - today.unrealised_micro)
-        return needed if day_net is None else max(needed, day_net - today.realised_micro)
+        reserve = closing_cost_micro(self._limits, held)
+        if day is None or not self.day_known or flat is None or floor is None or reserve is None:
+            return None
+        day_net, equity = calm_from(self._limits, floor, reserve)
+        if day_net is None:
+            return equity - flat
+        return max(equity - flat, day_net - self._book.ledger.net_micro(day))
 
-    def _is_calm(self, today: DayPnl, equity_micro: int) -> bool:
+    def _is_calm(self) -> bool:
         """Judging the limits would bring no word and end no reason."""
-        least, net = self._calm_from(), today.net_micro
-        if least is None or net is None or self._trading.reasons.get(Code.PNL_UNKNOWN) is not None:
+        if self._trading.reasons.get(Code.PNL_UNKNOWN) is not None:
             return False
-        day_net, equity = least
-        return equity_micro >= equity and (day_net is None or net >= day_net)
-
-    def _calm_from(self) -> tuple[int | None, int] | None:
-        floor, reserve = self.floor_micro(), closing_cost_micro(self._limits, self._held())
-        return None if floor is None or reserve is None else calm_from(self._limits, floor, reserve)
+        least, open_micro = self.calm_open_micro(), unrealised_micro(self._book.ledger, self._book.quotes)
+        return least is not None and open_micro is not None and open_micro >= least
 
     def _held(self) -> Iterable[tuple[Instrument, int]]:
         held = []

@@ -84,15 +84,6 @@ def take_price(engine: Engine, contract: str, close: int) -> None:
     engine.book.venue_utc_ns = max(engine.book.venue_utc_ns, utc)
 
 
-def flat_equity_micro(engine: Engine) -> int | None:
-    """The equity less what is open; None while it is not known."""
-    today = engine.money.today()
-    equity = engine.money.equity_micro(today)
-    if today is None or today.unrealised_micro is None or equity is None:
-        return None
-    return equity - today.unrealised_micro
-
-
 def _calm_band(engine: Engine, contract: str) -> tuple[int, int]:
     """(floor, ceiling): marks strictly between them bring no word of the watch. P&L is linear in the mark."""
     needed, ledger = engine.money.calm_open_micro(), engine.book.ledger

@@ -1,4 +1,4 @@
-"""The calendar as the engine asks it: one answer an hour, and None where nothing is known."""
+"""The calendar as the engine asks it: the last hour's answer serves no other, None where nothing is known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.clock import NS, VirtualClock
-from app.domain.calendar import TradingCalendar
-from app.engine.hours import HOUR_NS, Hours
+from app.domain.calendar import HOUR_NS, TradingCalendar
+from app.engine.hours import Hours
 
 CALENDAR = TradingCalendar()
 FIRST = int(datetime(2010, 1, 2, tzinfo=UTC).timestamp()) * NS
@@ -21,7 +21,7 @@ def test_gives_the_calendars_own_date_at_every_edge_of_an_hour(hour: int, offset
     now = hour * HOUR_NS + offset
     hours = Hours(VirtualClock(now - HOUR_NS), CALENDAR)
     hours.trade_date()
-    assert hours.trade_date(now) == CALENDAR.trade_date(now)
+    assert hours.trade_date(now) == TradingCalendar().trade_date(now)
 
 
 def test_knows_nothing_outside_the_calendar() -> None:
