@@ -171,10 +171,16 @@ class VirtualClock:
 
     def advance_to(self, utc_ns: int) -> None:
         """Move to `utc_ns`, firing every timer due on the way at its own time."""
-        while (due := self.next_due_ns()) is not None and due <= utc_ns:
-            self._move(due)
-            timer = heapq.heappop(self._heap)[2]
-            timer.call(*timer.args)
+        heap = self._heap
+        while heap:
+            due, _, timer = heap[0]
+            at_ns = due - self.now_mono + self.now_utc
+            if at_ns > utc_ns:
+                break
+            heapq.heappop(heap)
+            if not timer.cancelled:
+                self._move(at_ns)
+                timer.call(*timer.args)
         self._move(utc_ns)
 
     def advance(self, delta_ns: int) -> None:

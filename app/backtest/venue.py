@@ -63,6 +63,7 @@ class VenueOrder:
     offset: int = 0  # of a leg from its entry's fill, in signed ticks
     entered: bool = False
     legs: list[VenueOrder] = field(default_factory=list)
+    told: OrderReport | None = None  # its last report; nothing of an order changes without one
 
 
 class BarVenue:
@@ -320,9 +321,13 @@ class BarVenue:
     # -- reports -------------------------------------------------------------------------------------------
 
     def _report(self, order: VenueOrder) -> None:
-        self._sink.on_order(self._row(order))
+        order.told = self._now(order)
+        self._sink.on_order(order.told)
 
     def _row(self, order: VenueOrder) -> OrderReport:
+        return order.told or self._now(order)
+
+    def _now(self, order: VenueOrder) -> OrderReport:
         return OrderReport(
             venue_id=order.venue_id,
             account_id=ACCOUNT_ID,
