@@ -20,6 +20,7 @@ _MAX_SIZE = 10_000  # contracts in one order, as the encoder bounds it
 _MAX_ID = 10**15  # of accounts and orders: a million times what was seen
 _MAX_LEG = 10**9  # ticks of a bracket's distance
 _MAX_UNITS = 10**17  # of a price in its last decimal place
+_MAX_NANO = 2**63 - 1  # of a price in 1e-9: beyond it the full encoder refuses
 _UNFIT = -1
 _NO_TICKS = -(10**18)  # no price in ticks is as low
 
@@ -38,7 +39,7 @@ class _Form:
         self.limit = b',"%b":' % limit.encode() if limit else b""
         self.stop = b',"%b":' % stop.encode() if stop else b""
         self.units = tick_nano // 10 ** (9 - places)
-        self.most = _MAX_UNITS // self.units
+        self.most = min(_MAX_UNITS // self.units, _MAX_NANO // tick_nano)
         self.places = places
         self.scale = 10**places
 
