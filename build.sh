@@ -15,6 +15,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   check            format, lint, types, layers, documentation
   native           compile the native modules whose source changed
   bench [ARG...]   measure, side by side
+  bundle [ARCH]    make the file to install: dist/plimsoll-VERSION-linux-ARCH, for x86_64 or aarch64
   clean            remove what the other commands made
   help             this text
 
@@ -157,9 +158,14 @@ bench() {
     exec "$venv/bin/python" tests/bench/run.py "$@"
 }
 
+bundle() {
+    setup
+    exec "$venv/bin/python" .ci/bundle.py "$@"
+}
+
 clean() {
     say "removing environments, compiled modules and caches"
-    rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+    rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .cache
     rm -f native/*.so native/*.so.stamp native/*.so.new
     find app native tests -name __pycache__ -type d -prune -exec rm -rf {} +
 }
@@ -167,7 +173,7 @@ clean() {
 command=${1:-help}
 if [[ $# -gt 0 ]]; then shift; fi
 case $command in
-run | setup | check | native | bench | clean) "$command" "$@" ;;
+run | setup | check | native | bench | bundle | clean) "$command" "$@" ;;
 test) run_tests "$@" ;;
 help | -h | --help) help ;;
 *)
