@@ -30,13 +30,13 @@ from app.domain import instruments
 from app.domain.calendar import TradingCalendar, trade_date
 from app.domain.overrides import Overrides
 from app.domain.products import Products
+from app.engine import twins
 from app.engine.commands import Commands
 from app.engine.engine import Engine, Parts
 from app.engine.ports import Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
 from app.engine.snapshot import Snapshot
-from app.engine.twins import Twins, take_up
 from app.errors import Ours, Refused, SettingsError
 from app.mcu.stand_in import StandIn
 from app.ops.memory import return_large_buffers
@@ -53,7 +53,6 @@ from app.web import words
 from app.web.command_port import CommandPort
 from app.web.login import PASSWORD_FILE, PasswordFile
 from app.web.server import Web, check_address
-from native.modes import refusal
 
 VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
@@ -112,7 +111,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     store = await open_journal(settings.data_dir, SystemClock())
     stack.push_async_callback(store.close)
     exceptions = await store.reader.twin_exceptions()
-    take_up(exceptions)
+    twins.take_up(exceptions)
     strategies = _strategies(settings, calendar)
     clock, jobs = await _clock(settings, stack)
     venue = TopstepX(settings.topstepx, clock)
@@ -122,11 +121,11 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     engine, panel = await _engine(settings, clock, calendar, strategies, store, venue)
     stack.callback(engine.stop)
     engine.begin(venue.contracts)
-    twins = Twins(clock, store, engine.log, engine.trading)
+    watch = twins.Twins(clock, store, engine.log, engine.trading)
     stack.callback(native.listen, None)
-    twins.begin(exceptions, native.listen(twins.differed))
+    watch.begin(exceptions, native.listen(watch.differed))
     panel.connect(engine)
-    commands = Commands(engine, twins)
+    commands = Commands(engine, watch)
     page = (settings.web.host, settings.web.port, settings.web.allowed_hosts)
     web = Web(clock, commands, engine.snapshot, passwords, *page)
     stack.push_async_callback(web.stop)
@@ -151,21 +150,8 @@ def _check(settings: Settings) -> None:
     """What the settings ask for must exist. Raises SettingsError."""
     if settings.board.required:
         raise SettingsError("board.required", "no board can be connected yet; write false for the stand-in")
-    _select_twins(settings)
-
-
-def _select_twins(settings: Settings) -> None:
-    """Run each native module as the settings say, and the environment over them. Raises SettingsError."""
-    wanted = asdict(settings.native)
-    every = wanted.pop("shadow_every")
-    for name, mode in wanted.items():
-        if problem := refusal(name, mode):
-            raise SettingsError(f"native.{name}", problem)
-    try:
-        native.select(wanted, every)
-        native.require_compiled(settings.dev)
-    except native.NativeError as error:
-        raise SettingsError("native", error) from None
+    modes = asdict(settings.native)
+    twins.select(modes, modes.pop("shadow_every"), settings.dev)
 
 
 async def _clock(settings: Settings, stack: AsyncExitStack) -> tuple[Clock, list[Job]]:

@@ -7,17 +7,18 @@ which outlasts restarts until the owner clears it. Comparing is `native.shadow`'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import native
 from app.clock import Clock
 from app.engine.events import EventLog
 from app.engine.ports import Journal
 from app.engine.records import TwinException, TwinsDiffered
 from app.engine.trading import Trading
-from app.errors import Refused, clean
+from app.errors import Refused, SettingsError, clean
 from app.risk.state import Code, Kind
-from native import Difference, fall_back
-from native.modes import MODULES, REFUSING
+from native import Difference
+from native.modes import MODULES, REFUSING, refusal
 
 BRIEF = 120  # characters of each result in the owner's line; the record has all that was kept
 # What takes exposure away is never refused: the pure twin's answer is used.
@@ -89,7 +90,19 @@ def check(module: str, reason: str, standing: Iterable[str]) -> None:
         raise Refused("native.reason", "", "", f"say why: plimsoll native clear {module} REASON")
 
 
+def select(wanted: Mapping[str, str], every: int, dev: bool) -> None:
+    """Run each native module as the settings say, the environment over them. Raises SettingsError."""
+    for name, mode in wanted.items():
+        if problem := refusal(name, mode):
+            raise SettingsError(f"native.{name}", problem)
+    try:
+        native.select(wanted, every)
+        native.require_compiled(dev)
+    except native.NativeError as error:
+        raise SettingsError("native", error) from None
+
+
 def take_up(standing: Iterable[TwinException]) -> None:
     """Run what an exception stands for on its pure twin: before anything is built of it."""
     for each in standing:
-        fall_back(each.module)
+        native.fall_back(each.module)
