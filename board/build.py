@@ -61,7 +61,7 @@ TARGETS = {
 def firmware_hash(target: str) -> bytes:
     """Return the first bytes of the SHA-256 over the portable sources and the hardware files of one target.
 
-    ``target`` is a folder beside this file: linux, qemu, unoq. What a board says in WELCOME tells builds apart.
+    ``target`` is a folder beside this file: linux, qemu, unoq. In WELCOME it tells builds apart.
     """
     digest = hashlib.sha256()
     for folder in (HERE / "firmware", HERE / target):
