@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def compiler(name: str) -> str:
     return found
 
 
-def run(*command: str | Path) -> None:
+def check_runs(*command: str | Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -69,11 +68,11 @@ def library(sketch: Path) -> Path:
     parts = []
     for source in sorted((sketch / "unoq" / "src" / "firmware").glob("*.c")):
         parts.append(sketch / f"{source.stem}.o")
-        run(compiler("gcc"), "-std=c11", "-O1", "-fPIC", *STRICT, "-c", source, "-o", parts[-1])
+        check_runs(compiler("gcc"), "-std=c11", "-O1", "-fPIC", *STRICT, "-c", source, "-o", parts[-1])
     made = sketch / "unoq.so"
     whole = sketch / "whole.cpp"  # the .ino is C++ in which Arduino.h was included
     whole.write_text('#include "unoq/unoq.ino"\nextern "C" void sketch_setup() { setup(); }\n')
-    run(
+    check_runs(
         *(compiler("g++"), "-std=gnu++17", "-O1", "-fPIC", "-shared", "-DUNOQ_RECORDED", *STRICT),
         *("-I", sketch / "arduino", "-I", HERE, sketch / "unoq/src/unoq/hw_unoq.cpp"),
         *(HERE / "arduino_recorded.cpp", whole, *parts, "-o", made),
@@ -140,13 +139,13 @@ class Board:
 
 
 @pytest.fixture
-def board(library: Path, tmp_path: Path) -> Iterator[Board]:
+def board(library: Path, tmp_path: Path) -> Board:
     return Board(library, tmp_path)
 
 
 def test_compiles_against_the_declarations_alone(sketch: Path) -> None:
     for standard in ("gnu++17", "gnu++20"):
-        run(
+        check_runs(
             *(compiler("g++"), f"-std={standard}", "-fsyntax-only", *STRICT, "-I", sketch / "arduino"),
             sketch / "unoq/src/unoq/hw_unoq.cpp",
         )
