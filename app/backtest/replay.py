@@ -195,9 +195,9 @@ class Run:
             if self._skipping and (end := self._quiet_until(day, at)) > at:
                 self._skip(day, at, end)
                 at = end
-                continue
-            self._happen(day.bar(at))
-            at += 1
+            if at < len(day):  # the bar that ended the quiet
+                self._happen(day.bar(at))
+                at += 1
         trade_date = self._calendar.trade_date(day.starts[0])
         events = self._journal.events[self._told :]
         self._told += len(events)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from app.domain.events import AccountReport, OrderReport, PositionReport
 from app.domain.ledger import Ledger
 from app.domain.market import Quote
-from app.domain.orders import Order, OrderState, OrderType, Role, Side
+from app.domain.orders import Order, OrderState, OrderType, Role
 from app.domain.tags import parse
 
 MANUAL = "manual"  # strategy of every order and fill that carries no tag of ours
@@ -86,7 +86,8 @@ class Book:
 
     def held(self, contract: str) -> int:
         """The net to protect: of our fills' word and the venue's the larger, whichever came first."""
-        return max(self.ledger.net(contract), self.venue_net.get(contract, 0), key=abs)
+        ours, venue = self.ledger.net(contract), self.venue_net.get(contract, 0)
+        return venue if abs(venue) > abs(ours) else ours
 
     def disputed(self) -> list[str]:
         """Contracts whose two voices differ: a fill or a position report is still on its way, or lost."""
@@ -125,7 +126,7 @@ class Book:
         net = self.held(contract)
         if net == 0:
             return True
-        return net_stopped(self.live_orders(contract), net) >= abs(net)
+        return net_stopped((o for o in self.live.values() if o.contract == contract), net) >= abs(net)
 
     def adopt(self, report: OrderReport) -> Order:
         """A new order of ours from the venue's word: a bracket leg, one the journal lost, or the owner's own
@@ -167,11 +168,10 @@ class Book:
         return Role.ENTRY
 
 
-def net_stopped(orders: Iterator[Order], net: int) -> int:
+def net_stopped(orders: Iterable[Order], net: int) -> int:
     """Contracts covered by working stops against a position of `net`."""
-    against = Side.SELL if net > 0 else Side.BUY
     return sum(
         o.remaining
         for o in orders
-        if o.state is OrderState.WORKING and o.type.is_stop and o.side is against and o.stop_ticks is not None
+        if o.state is OrderState.WORKING and o.side * net < 0 and o.stop_ticks is not None and o.type.is_stop
     )

@@ -67,7 +67,8 @@ class Lifecycle:
             self._book.index(order)
         changed = report.updated_ns >= order.venue_updated_ns and self._copy(order, report)
         self._move(order, report, changed)
-        self._settle_orphans(order)
+        if self.orphans:
+            self._settle_orphans(order)
         return order
 
     def _adopt(self, report: OrderReport) -> Order:
@@ -90,23 +91,20 @@ class Lifecycle:
         return before != (order.limit_ticks, order.stop_ticks, order.size)
 
     def _move(self, order: Order, report: OrderReport, changed: bool) -> None:
-        before, filled = order.state, order.filled
-        order.filled = max(order.filled, report.filled)
-        event = _EVENT_OF[report.state]
-        if event is OrderEvent.WORK and order.filled > filled:
-            event = OrderEvent.PART
-        stale = order.state is OrderState.WORKING and event is OrderEvent.SUSPEND
-        if stale or event not in TRANSITIONS[order.state]:
+        before, event = order.state, _EVENT_OF[report.state]
+        more = report.filled > order.filled
+        if more:
+            order.filled = report.filled
+            event = OrderEvent.PART if event is OrderEvent.WORK else event
+        if event not in TRANSITIONS[before]:
             return  # terminal states never regress, a leg that works is not suspended again
-        order.apply(event, max(report.updated_ns, order.updated_ns))
-        self._book.index(order)
-        if order.state is before and order.filled == filled:
-            if changed:
-                self._journal.append([OrderChanged(order, "changed", order.updated_ns)])
-                self._hooks.order_changed(order, before)
-            return
-        self._journal.append([OrderChanged(order, event, order.updated_ns)])
-        self._hooks.order_changed(order, before)
+        moved = order.apply(event, report.updated_ns) is not before
+        if moved:
+            self._book.index(order)
+        if moved or more or changed:
+            words = event if moved or more else "changed"
+            self._journal.append([OrderChanged(order, words, order.updated_ns)])
+            self._hooks.order_changed(order, before)
 
     # -- replies to our own requests
 

@@ -130,7 +130,7 @@ class Pursuit:
         if self.done:
             if self._active and self._left():
                 self._start()
-        elif self._answered and not self._to_close() and not self._hurried:
+        elif self._answered and not self._hurried and not self._to_close():
             self._hurried = True
             self._schedule(0)
 

@@ -111,17 +111,23 @@ class Reasons:
     def of(self, scope: str) -> list[Reason]:
         """All reasons that bind `scope` (its own and the global ones), most restrictive and oldest first."""
         bound = [r for r in self._open.values() if r.scope in ("*", scope)]
-        return sorted(bound, key=lambda r: (-r.state, -r.goal, r.since_ns, r.code))
+        return sorted(bound, key=_severity)
 
     def all(self) -> list[Reason]:
-        return sorted(self._open.values(), key=lambda r: (-r.state, -r.goal, r.since_ns, r.code))
+        return sorted(self._open.values(), key=_severity)
 
     def state(self, scope: str) -> TradingState:
         """The most restrictive state of the open reasons; ACTIVE when there is none."""
-        return max((r.state for r in self.of(scope)), default=TradingState.ACTIVE)
+        bound = (r.state for r in self._open.values() if r.scope in ("*", scope))
+        return max(bound, default=TradingState.ACTIVE)
 
     def goal(self, scope: str) -> Goal:
-        return max((r.goal for r in self.of(scope)), default=Goal.NONE)
+        bound = (r.goal for r in self._open.values() if r.scope in ("*", scope))
+        return max(bound, default=Goal.NONE)
+
+
+def _severity(reason: Reason) -> tuple[int, int, int, Code]:
+    return -reason.state, -reason.goal, reason.since_ns, reason.code
 
 
 def _stronger(old: Reason, new: Reason) -> Reason:
