@@ -14,6 +14,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   test [WHAT...]   set up and pass all tests; WHAT is fast, long, or pytest's own arguments
   check            format, lint, types, layers, documentation
   native           compile the native modules whose source changed
+  firmware         build the board's firmware for every target that this machine has tools for
   bench [ARG...]   measure, side by side
   bundle [ARCH]    make the file to install: dist/plimsoll-VERSION-linux-ARCH, for x86_64 or aarch64
   clean            remove what the other commands made
@@ -117,6 +118,25 @@ install_browser() {
     say "chromium is not installed: the page is not tested in a browser (apt install chromium, or CI=1 as root)"
 }
 
+# install_firmware_tools: cross compiler, QEMU and cppcheck, for the firmware's targets and the long tests
+install_firmware_tools() {
+    if command -v arm-none-eabi-gcc && command -v qemu-system-arm && command -v cppcheck; then return; fi >/dev/null
+    if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
+        say "installing the cross compiler, QEMU and cppcheck with apt"
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+            gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck >/dev/null && return
+    fi
+    say "the firmware's tools are not all installed: what needs them is skipped (apt install" \
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck, or CI=1 as root)"
+}
+
+firmware() {
+    choose_venv
+    make_venv
+    install_firmware_tools
+    "$venv/bin/python" board/targets.py "$@" || die "the firmware did not build; see the lines above"
+}
+
 pytest() { "$venv/bin/python" -m pytest "$@"; }
 
 fast() {
@@ -127,6 +147,7 @@ fast() {
 long() {
     say "the long suite"
     install_browser
+    install_firmware_tools
     pytest -q -m long "$@"
 }
 
@@ -173,7 +194,7 @@ clean() {
 command=${1:-help}
 if [[ $# -gt 0 ]]; then shift; fi
 case $command in
-run | setup | check | native | bench | bundle | clean) "$command" "$@" ;;
+run | setup | check | native | firmware | bench | bundle | clean) "$command" "$@" ;;
 test) run_tests "$@" ;;
 help | -h | --help) help ;;
 *)
