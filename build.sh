@@ -16,6 +16,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   native           compile the native modules whose source changed
   firmware         build the board's firmware for every target that this machine has tools for
   bench [ARG...]   measure, side by side
+  fuzz [TARGET...] [--seconds S]  throw mutated bytes at what the network reaches, ten minutes a target
   bundle [ARCH]    make the file to install: dist/plimsoll-VERSION-linux-ARCH, for x86_64 or aarch64
   clean            remove what the other commands made
   help             this text
@@ -137,6 +138,16 @@ firmware() {
     "$venv/bin/python" board/targets.py "$@" || die "the firmware did not build; see the lines above"
 }
 
+# install_clang: its sanitizers and fuzzer watch the compiled modules; installed when that is allowed and wanted
+install_clang() {
+    if command -v clang >/dev/null; then return; fi
+    if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
+        say "installing clang with apt"
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes clang >/dev/null && return
+    fi
+    say "clang is not installed: nothing is fuzzed (apt install clang, or CI=1 as root)"
+}
+
 pytest() { "$venv/bin/python" -m pytest "$@"; }
 
 fast() {
@@ -148,6 +159,7 @@ long() {
     say "the long suite"
     install_browser
     install_firmware_tools
+    install_clang
     pytest -q -m long "$@"
 }
 
@@ -184,6 +196,12 @@ bundle() {
     exec "$venv/bin/python" .ci/bundle.py "$@"
 }
 
+fuzz() {
+    setup_dev
+    install_clang
+    exec "$venv/bin/python" tests/native/fuzz/run.py "$@"
+}
+
 clean() {
     say "removing environments, compiled modules and caches"
     rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .cache
@@ -194,7 +212,7 @@ clean() {
 command=${1:-help}
 if [[ $# -gt 0 ]]; then shift; fi
 case $command in
-run | setup | check | native | firmware | bench | bundle | clean) "$command" "$@" ;;
+run | setup | check | native | firmware | bench | fuzz | bundle | clean) "$command" "$@" ;;
 test) run_tests "$@" ;;
 help | -h | --help) help ;;
 *)

@@ -10,6 +10,7 @@ offending input's path when something is found.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib
 import os
@@ -110,6 +111,7 @@ def _environment(module: str) -> dict[str, str]:
     }
 
 
+@functools.cache
 def twins() -> Path:
     """A folder whose package `native` has the sanitized twins, built when stale, beside the ordinary ones."""
     folder = FUZZ / hashlib.sha256(" ".join(FLAGS).encode()).hexdigest()[:8]
@@ -129,6 +131,7 @@ def twins() -> Path:
     return folder
 
 
+@functools.cache
 def harness() -> Path:
     """The fuzzer with an interpreter inside."""
     library, linked = sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("LDVERSION")
@@ -145,6 +148,7 @@ def harness() -> Path:
     return target
 
 
+@functools.cache
 def decoder() -> Path:
     """The board's own decoder in C; its build prints where the fuzzer is."""
     line = [sys.executable, ROOT / "board" / "build.py", "fuzz-decoder"]
