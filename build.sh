@@ -121,14 +121,18 @@ install_browser() {
 
 # install_firmware_tools: cross compiler, QEMU and cppcheck, for the firmware's targets and the long tests
 install_firmware_tools() {
-    if command -v arm-none-eabi-gcc && command -v qemu-system-arm && command -v cppcheck; then return; fi >/dev/null
+    local tool missing=
+    for tool in arm-none-eabi-gcc qemu-system-arm cppcheck; do
+        command -v "$tool" >/dev/null || missing+=" $tool"
+    done
+    if [[ -z $missing ]]; then return; fi
     if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
         say "installing the cross compiler, QEMU and cppcheck with apt"
         apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
             gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck >/dev/null && return
     fi
-    say "the firmware's tools are not all installed: what needs them is skipped (apt install" \
-        "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck, or CI=1 as root)"
+    say "not installed, so what needs it is skipped:$missing (apt install gcc-arm-none-eabi" \
+        "libnewlib-arm-none-eabi qemu-system-arm cppcheck, or CI=1 as root)"
 }
 
 firmware() {
@@ -205,6 +209,7 @@ fuzz() {
 clean() {
     say "removing environments, compiled modules and caches"
     rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .cache
+    rm -rf board/build
     rm -f native/*.so native/*.so.stamp native/*.so.new
     find app native tests -name __pycache__ -type d -prune -exec rm -rf {} +
 }
