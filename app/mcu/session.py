@@ -400,5 +400,5 @@ def _held(value: int, most: int) -> int:
 
 
 def _next(due_ms: int, period_ms: int, now_ms: int) -> int:
-    """The next time of a rhythm; one that fell behind begins anew instead of catching up in a burst."""
-    return due_ms + period_ms if now_ms < due_ms + period_ms else now_ms + period_ms
+    """The next time of a rhythm; one that fell behind begins anew instead of catching up."""
+    return due_ms + period_ms if now_ms - due_ms < period_ms // 2 else now_ms + period_ms
