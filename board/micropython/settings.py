@@ -14,4 +14,4 @@ LED_ON = 1  # level that lights an LED
 UART = 0  # not the port of the REPL
 UART_PINS = (0, 1)  # TX, RX; None for the port's own
 BAUD = 115200
-WATCHDOG_MS = 1000  # the least that every port has; None where there is no watchdog
+WATCHDOG_MS = 250  # as soon as the deadman would trip; None where there is no watchdog

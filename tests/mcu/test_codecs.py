@@ -187,11 +187,12 @@ def test_refuses_to_send_what_the_wire_does(payload: Any) -> None:
 
 # Where native.wire is stricter: the portable codec leaves the header to struct, which takes what it can.
 @pytest.mark.parametrize("header", [(256, 1, 1, 1, 1, 1), (1, 1, -1, 1, 1, 1), (1, 1, 1, 65536, 1, 1)])
-def test_refuses_a_header_beyond_its_widths(header: Any) -> None:
+def test_refuses_a_header_beyond_its_widths(header: tuple) -> None:
+    fields: Any = (*header, ())
     with pytest.raises(ValueError):
-        wire_py.encode(*header, ())
+        wire_py.encode(*fields)
     with pytest.raises(Exception, match=r"format requires|out of range"):
-        CODEC.encode(*header, ())
+        CODEC.encode(*fields)
 
 
 def test_only_the_wire_refuses_a_header_of_another_type() -> None:

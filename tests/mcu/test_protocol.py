@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.mcu import frame, messages, session
+from app.mcu import frame, messages, runner, session
+from board.micropython import board, kill, lights, settings, virtual
 from tests.guards import ROOT
 
 LINE = re.compile(r"#define P_(\w+) (0x[0-9A-Fa-f]+|\d+) /\* \S.* \*/")
@@ -34,19 +35,15 @@ ELSEWHERE = {
     "INTERLOCK_TWO": messages.TWO_CHANNELS,
     "HEADER_SIZE": frame._HEADER_SIZE,
     "CRC_SIZE": frame._CRC_SIZE,
+    "SESSIONS_PER_SECOND": 1000 // runner.SESSION_MS,
 }
-# Of the board's side, the hardware or the runner.
-FOREIGN = {
-    *("BAUD", "SESSIONS_PER_SECOND", "BEAT_GAP_MS", "TRIP_MS", "COUNTERS_MS", "LATE_MS", "RELEASE_MS"),
-    *("DISCREPANCY_MS", "READBACK_MS", "FRESH_MS", "WATCHDOG_MS"),
-    *("MATRIX_ROWS", "MATRIX_COLUMNS", "MATRIX_BRIGHTEST"),
-}
+FOREIGN = {"MATRIX_ROWS", "MATRIX_COLUMNS", "MATRIX_BRIGHTEST"}  # of hardware that only the C firmware has
 
 
 def ours(name: str) -> Any:
     if name in ELSEWHERE:
         return ELSEWHERE[name]
-    for module in (messages, frame, session):
+    for module in (messages, frame, session, board, kill, virtual, settings):
         if hasattr(module, name):
             return getattr(module, name)
     return None
@@ -67,6 +64,35 @@ def test_names_what_it_numbers() -> None:
         assert [P[prefix + name.upper()] for name in table] == list(range(len(table)))
     assert [getattr(messages, f"CAUSE_{name.upper()}") for name in messages.CAUSES] == list(range(9))
     assert [getattr(messages, name.upper()) for name in messages.STATES] == list(range(4))
+
+
+ROW = re.compile(r"\[(\w+)\] += \{([\w, ]+)\}")
+PATTERN = re.compile(r"\[P_(STATE|STATUS)_(\w+)\] = \{LIGHT_(\w+), (\w+)\}")
+
+
+def test_moves_the_board_as_the_firmware_in_c_does() -> None:
+    source = (ROOT / "board" / "firmware" / "states.c").read_text()
+    columns = re.findall(r"/\*\s+(CLEAR[\w ]+)\*/", source)[0].split()
+    found = {}
+    for state, row in ROW.findall(source):
+        for event, after in zip(columns, row.replace(",", " ").split(), strict=True):
+            if after != "STAY":
+                found[P[f"STATE_{state}"], board.EVENTS.index(event)] = P[f"STATE_{after}"]
+    assert len(columns) == len(board.EVENTS)
+    assert found == board.TRANSITIONS
+    causes = re.findall(r"\[EVENT_(\w+)\] = P_(CAUSE_\w+)", source)
+    assert {board.EVENTS.index(event): P[cause] for event, cause in causes} == board.CAUSES
+
+
+def test_shows_the_lights_of_the_firmware_in_c() -> None:
+    source = (ROOT / "board" / "firmware" / "lights.c").read_text()
+    half = {name: int(value) for name, value in re.findall(r"(SLOW|FAST)_MS = (\d+)", source)}
+    tables = {"STATE": lights.BOARD, "STATUS": lights.HOST}
+    found = PATTERN.findall(source)
+    assert len(found) == len(lights.BOARD) + len(lights.HOST)
+    for table, name, colour, blink in found:
+        wanted = (lights.NAMES.index(colour.lower()), half.get(blink, 0))
+        assert tables[table][P[f"{table}_{name}"]] == wanted
 
 
 def test_keeps_every_time_out_below_the_limit() -> None:
