@@ -257,7 +257,7 @@ class Reader:
         kind = heads[line + 1]
         pos = self._start + heads[line]
         self._shape = _SHAPES[kind]
-        self._tick = 1
+        self._tick = self._actions[0] = 1
         if kind <= _DEPTH:
             pos = self._followed(pos)
         if pos:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from app.venues.topstepx.codec import requests
 from native.shadow import copied, seen
-from tests.native.test_frames import DEPTH, MNQ, QUOTE, TAPE, record
+from tests.native.test_frames import DEPTH, MNQ, QUOTE, TAPE, record, wrapped
 from tests.native.test_market import OPEN, day_of
 from tests.native.test_orders import order, place
 from tests.native.test_wire import HEADER
+from tests.venues.topstepx.scripted import account_row
 
 NS = 1_000_000_000
 SUFFIXES = ("_py", "_c")
@@ -126,13 +127,15 @@ def test_hands_over_bars(before: list[Call], after: list[Call]) -> None:
     assert parted(lambda module, _suffix: module.Bars(), "market", before, after) == []
 
 
+ACCOUNT = account_row()
 STREAM = b"\x1e".join(
     [
         record("GatewayQuote", MNQ, QUOTE),
         record("GatewayTrade", MNQ, [TAPE, TAPE]),
         record("GatewayDepth", MNQ, [DEPTH]),
         record("GatewayQuote", MNQ, QUOTE | {"lastPrice": "?"}),
-        record("GatewayUserAccount", {"id": 7, "name": "50K", "balance": 1.5, "canTrade": True}),
+        record("GatewayUserAccount", wrapped(ACCOUNT, 2)),
+        record("GatewayUserAccount", ACCOUNT),
         b'{"type":6}',
         b"",
     ]
