@@ -11,14 +11,13 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.domain.events import Fill
 from app.domain.instruments import by_symbol
 from app.domain.intents import Close, Intent, Place
-from app.domain.market import MINUTE_NS, Bar, Quote
-from app.domain.orders import Bracket, Order, OrderType, Side
+from app.domain.market import MINUTE_NS, Bar
+from app.domain.orders import Bracket, OrderType, Side
 from app.errors import SettingsError
+from app.strategies.quiet import Quiet
 from app.strategies.settings import about
-from app.strategies.view import View
 from native import indicators
 
 NAME = "sma_cross"
@@ -40,13 +39,10 @@ class SmaCrossSettings:
             raise SettingsError(f"strategy.{NAME}.fast", "must be less than slow")
 
 
-class SmaCross:
-    """Implements the engine's `Strategy` protocol. Its only memory, the averages, comes back with the
-    history.
-    """
+class SmaCross(Quiet):
+    """Its only memory, the averages, comes back with the history."""
 
     name = NAME
-    _view: View
 
     def __init__(self, settings: SmaCrossSettings) -> None:
         """Raises Refused for an unknown symbol."""
@@ -56,16 +52,9 @@ class SmaCross:
         self._bars = 0  # closes taken, counted to one more than the slow average needs
         self._above = 0  # 1 fast above slow, -1 below, 0 not known yet
         self._last_ns = 0
-        self._contract = ""
-
-    def start(self, contract: str, view: View) -> None:
-        self._contract, self._view = contract, view
 
     def wants_bars_from(self, utc_ns: int) -> int:
         return utc_ns - (self.settings.slow + 1) * MINUTE_NS
-
-    def next_time(self, utc_ns: int) -> int:
-        return 0
 
     def on_bar(self, bar: Bar) -> Sequence[Intent]:
         if bar.start_ns <= self._last_ns:
@@ -86,27 +75,6 @@ class SmaCross:
             self._last_ns = starts[after - 1]
         self._bars = min(self._bars + after - first, self.settings.slow + 1)
         return after
-
-    def on_quote(self, quote: Quote) -> Sequence[Intent]:
-        return ()
-
-    def on_time(self, utc_ns: int) -> Sequence[Intent]:
-        return ()
-
-    def on_order(self, order: Order) -> Sequence[Intent]:
-        return ()
-
-    def on_fill(self, fill: Fill, order: Order) -> Sequence[Intent]:
-        return ()
-
-    def on_refused(self, intent: Intent, rule: str, text: str) -> Sequence[Intent]:
-        return ()
-
-    def state(self) -> str:
-        return ""
-
-    def restore(self, text: str) -> None:
-        return
 
     def facts(self) -> Mapping[str, str]:
         trend = {1: "above", -1: "below"}.get(self._above, "")

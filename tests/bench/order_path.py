@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from app.domain.events import Fill
 from app.domain.intents import Cancel, Intent, Place
-from app.domain.market import Bar, Quote
+from app.domain.market import Quote
 from app.domain.orders import Bracket, Order, OrderState, OrderType, Side
-from app.engine.ports import StrategyView
 from app.engine.records import LatencyMeasured, Record
+from app.strategies.quiet import Quiet
 from tests.bench.appliance import SPECIAL, simulator, until, write_settings
 from tests.bench.desk import desk
 from tests.bench.figures import Row, measured, most
@@ -34,14 +33,12 @@ ROUND_S = 60.0
 STAGES = ("frame", "strategy", "gate", "journal", "send", "acknowledge")
 
 
-class Prober:
-    """Implements `Strategy`: a buy stop far above the market, cancelled at the next quote, and again."""
+class Prober(Quiet):
+    """A buy stop far above the market, cancelled at the next quote, and again."""
 
     name, symbol = "prober", "ES"
     live = False  # set once trading is open
-
-    def start(self, contract: str, view: StrategyView) -> None:
-        self._contract, self._view, self._count = contract, view, 0
+    _count = 0
 
     def on_quote(self, quote: Quote) -> Sequence[Intent]:
         if not self.live:
@@ -66,35 +63,8 @@ class Prober:
         ]
         return [Cancel(self.name, o.tag, "measured") for o in waiting if o.parent_tag == ""]
 
-    def wants_bars_from(self, utc_ns: int) -> int:
-        return 0
-
-    def next_time(self, utc_ns: int) -> int:
-        return 0
-
-    def on_bar(self, bar: Bar) -> Sequence[Intent]:
-        return ()
-
-    def on_time(self, utc_ns: int) -> Sequence[Intent]:
-        return ()
-
-    def on_order(self, order: Order) -> Sequence[Intent]:
-        return ()
-
-    def on_fill(self, fill: Fill, order: Order) -> Sequence[Intent]:
-        return ()
-
     def on_refused(self, intent: Intent, rule: str, text: str) -> Sequence[Intent]:
         raise RuntimeError(f"the gate refused a probe: {text}")
-
-    def state(self) -> str:
-        return ""
-
-    def restore(self, text: str) -> None:
-        return
-
-    def facts(self) -> Mapping[str, str]:
-        return {}
 
 
 def measure() -> list[Row]:

@@ -23,12 +23,12 @@ from app.clock import MS
 from app.config import Settings, load_file
 from app.demo import _arm
 from app.domain.calendar import TradingCalendar
-from app.domain.events import Fill
 from app.domain.intents import Cancel, Close, Intent, Modify, Place
-from app.domain.market import Bar, Quote
+from app.domain.market import Quote
 from app.domain.orders import Bracket, Order, OrderState, OrderType, Role, Side
-from app.engine.ports import Strategy, StrategyView
+from app.engine.ports import Strategy
 from app.ops import logs
+from app.strategies.quiet import Quiet
 
 NAME = "restless"
 PAIR_TICKS = 6  # of the resting pair from the market: near enough to fill now and then
@@ -37,8 +37,8 @@ BRACKET_TICKS = (8, 40)  # bounds of both legs
 log = logging.getLogger("plimsoll.soak")
 
 
-class Restless:
-    """Implements `Strategy`: market entries, OCO pairs, moved stops, cancels and closes, one after the other.
+class Restless(Quiet):
+    """Market entries, OCO pairs, moved stops, cancels and closes, one after the other.
 
     What it does next depends on its seed and on what it holds; no wish is ever worded twice.
     """
@@ -49,9 +49,6 @@ class Restless:
         self.symbol, self.live = symbol, False
         self._random, self._pace_ns = Random(seed), pace_ns
         self._next_ns = self._wishes = 0
-
-    def start(self, contract: str, view: StrategyView) -> None:
-        self._contract, self._view = contract, view
 
     def on_quote(self, quote: Quote) -> Sequence[Intent]:
         bid, ask, now = quote.bid_ticks, quote.ask_ticks, time.monotonic_ns()
@@ -101,33 +98,6 @@ class Restless:
     def _ref(self) -> str:
         self._wishes += 1
         return f"{self._view.utc_ns()}-{self._wishes}"
-
-    def wants_bars_from(self, utc_ns: int) -> int:
-        return 0
-
-    def next_time(self, utc_ns: int) -> int:
-        return 0
-
-    def on_bar(self, bar: Bar) -> Sequence[Intent]:
-        return ()
-
-    def on_time(self, utc_ns: int) -> Sequence[Intent]:
-        return ()
-
-    def on_order(self, order: Order) -> Sequence[Intent]:
-        return ()
-
-    def on_fill(self, fill: Fill, order: Order) -> Sequence[Intent]:
-        return ()
-
-    def on_refused(self, intent: Intent, rule: str, text: str) -> Sequence[Intent]:
-        return ()
-
-    def state(self) -> str:
-        return ""
-
-    def restore(self, text: str) -> None:
-        return
 
     def facts(self) -> Mapping[str, str]:
         return {"wishes": str(self._wishes)}
