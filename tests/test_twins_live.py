@@ -104,9 +104,7 @@ def test_clears_without_a_service_and_refuses_what_does_not_stand(
     assert main(["native", "clear", "market", "why", "--data-dir", str(data)]) == 3
     assert "native.exception: market; limit none stands" in capsys.readouterr().err
     with sqlite3.connect(data / "state.db") as db:
-        db.execute(
-            "INSERT INTO native_exceptions VALUES (1, 'market', 1, 'somebody', 'why', 1)"
-        )
+        db.execute("INSERT INTO native_exceptions VALUES (1, 'market', 1, 'somebody', 'why', 1)")
     db.close()
     assert main(["status", "--data-dir", str(data)]) == 0
     assert "native.market will run on its pure twin" in capsys.readouterr().out
