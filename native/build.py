@@ -65,6 +65,12 @@ def fingerprint(name: str, folder: Path = HERE) -> str:
     return digest.hexdigest()
 
 
+def made_from(name: str, folder: Path = HERE) -> str:
+    """Return a digest of the module's own files: the package holds it against them when it loads the twin."""
+    files = sorted((*units(name, folder).values(), folder / f"{name}_c.pxd"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
 def _types(name: str, folder: Path) -> list[Path]:
     """Return the ``.pxd`` of ``name`` and of the twins whose types it uses: their layout is compiled in."""
     own = folder / f"{name}_c.pxd"
@@ -87,7 +93,11 @@ def _is_current(name: str, folder: Path) -> bool:
     made = [_built(module, folder) for module in units(name, folder)]
     if not all(path.exists() for path in (*made, stamp)):
         return False
-    return stamp.read_text() == fingerprint(name, folder)
+    return stamp.read_text() == _stamped(name, folder)
+
+
+def _stamped(name: str, folder: Path) -> str:
+    return f"{fingerprint(name, folder)}\n{made_from(name, folder)}\n"
 
 
 def build(folder: Path = HERE) -> list[str]:
@@ -123,7 +133,7 @@ def _compile(name: str, folder: Path, temporary: Path) -> None:
     command.run()
     for module in units(name, folder):
         _install(_built(module, temporary / "lib" / "native"), _built(module, folder))
-    _stamp(name, folder).write_text(fingerprint(name, folder))
+    _stamp(name, folder).write_text(_stamped(name, folder))
 
 
 def _install(built: Path, target: Path) -> None:
