@@ -31,6 +31,9 @@ from native.modes import REFUSING, NativeError
 TEXT_LIMIT = 400  # characters of arguments or of a result that a difference keeps: enough to repeat the call
 MOST_UNTOLD = 20  # differences kept for a listener that comes later: one a module, and as many refusals
 
+# Answers that need no clothes: most calls give one of these.
+_PLAIN = frozenset({int, bool, float, str, bytes, type(None)})
+
 _brief = Repr()
 _brief.maxtuple = _brief.maxlist = _brief.maxarray = 12
 _brief.maxstring = _brief.maxother = _brief.maxlong = 120
@@ -186,8 +189,7 @@ class Shadowed:
     _shadow: ClassVar[Shadow]
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        kind = type(self).__name__
-        self._native = self._shadow.run(kind, lambda twin: getattr(twin, kind), None, args, named, bare=True)
+        self._native = self._shadow.run(type(self).__name__, None, args, named)
 
     def __getattr__(self, name: str) -> Any:
         """What is no method: read from the one that answers. It is compared as a part of the state."""
@@ -222,21 +224,17 @@ class Shadow:
         return found
 
     def _function(self, source: Callable[..., Any], path: str) -> Callable[..., Any]:
-        def of(twin: ModuleType) -> Any:
-            return functools.reduce(getattr, path.split("."), twin)
-
         @functools.wraps(source)
         def call(*args: Any, **named: Any) -> Any:
-            return self.run(path, of, None, args, named)
+            return self.dressed(self.run(path, None, args, named), (*args, *named.values()))
 
         return call
 
     def _method(self, source: Callable[..., Any], path: str) -> Callable[..., Any]:
-        name = source.__name__
-
         @functools.wraps(source)
         def call(owner: Shadowed, *args: Any, **named: Any) -> Any:
-            return self.run(path, lambda each: getattr(each, name), owner, args, named)
+            value = self.run(path, owner, args, named)
+            return value if type(value) in _PLAIN else self.dressed(value, (owner, *args, *named.values()))
 
         return call
 
@@ -254,23 +252,23 @@ class Shadow:
 
     # -- calls
 
-    def run(
-        self,
-        path: str,
-        of: Callable[[Any], Callable[..., Any]],
-        owner: Shadowed | None,
-        args: tuple[Any, ...],
-        named: dict[str, Any],
-        bare: bool = False,
-    ) -> Any:
-        """Call ``of`` the owner, or of the module without one; ``bare``: give the twin's own object."""
-        args = tuple([tuple(each) if hasattr(each, "__next__") else each for each in args])
-        if not self._is_due():
-            whose = self._answering() if owner is None else self.current(owner)
-            value = of(whose)(*map(_bare, args), **{key: _bare(each) for key, each in named.items()})
-        else:
-            value = self._compared(path, of, owner, args, named)
-        return value if bare else self.dressed(value, (owner, *args, *named.values()))
+    def run(self, path: str, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call what the owner, or the module without one, has at ``path``; the twin's own answer."""
+        self._left -= 1
+        if self._left <= 0 and self._is_due():
+            return self._compared(path, owner, args, named)
+        for each in args:
+            if isinstance(each, Shadowed):
+                args = tuple(map(_bare, args))
+                break
+        if named:
+            named = {key: _bare(each) for key, each in named.items()}
+        return self._target(path, owner)(*args, **named)
+
+    def _target(self, path: str, owner: Shadowed | None) -> Callable[..., Any]:
+        if owner is None:
+            return _at(self.pure if self.fallen else self.compiled, path)
+        return _last(owner._native if not self.fallen else self.current(owner), path)
 
     def current(self, each: Shadowed) -> Any:
         """The object that answers for ``each``."""
@@ -292,36 +290,25 @@ class Shadow:
         dress._native = value
         return dress
 
-    def _answering(self) -> ModuleType:
-        return self.pure if self.fallen else self.compiled
-
     def _is_due(self) -> bool:
-        """Count the call; whether it is one to compare."""
-        self._left -= 1
-        if self._left > 0:
-            return False
+        """Begin to count anew; whether a call can be compared at all now."""
         self._left = self.every
         return not self.fallen and not _told.telling
 
     def _compared(
-        self,
-        path: str,
-        of: Callable[[Any], Callable[..., Any]],
-        owner: Shadowed | None,
-        args: tuple[Any, ...],
-        named: dict[str, Any],
+        self, path: str, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
         """Run both; the compiled twin's outcome when they agree."""
-        shown = _shown((*args, *named.items()))
-        whose = self.compiled if owner is None else self.current(owner)
-        plain = [_bare(each) for each in args]
+        plain = [tuple(each) if hasattr(each, "__next__") else _bare(each) for each in args]
         words = {key: _bare(each) for key, each in named.items()}
+        shown = _shown((*plain, *words.items()))
         memo: dict[int, tuple[Any, Any]] = {}
-        beside = self.pure if owner is None else copied(whose, "_py", memo)
+        call = self._target(path, owner)
+        beside = _at(self.pure, path) if owner is None else _last(copied(owner._native, "_py", memo), path)
         copies = [copied(each, "_py", memo) for each in plain]
         wordy = {key: copied(each, "_py", memo) for key, each in words.items()}
-        answer = _Outcome.of(of(whose), plain, words)
-        second = _Outcome.of(of(beside), copies, wordy)
+        answer = _Outcome.of(call, plain, words)
+        second = _Outcome.of(beside, copies, wordy)
         where, one, other = _where(tuple(_ends(answer, memo, 0)), tuple(_ends(second, memo, 1)))
         if one == other:
             return answer.given()
@@ -345,6 +332,16 @@ def _ends(outcome: _Outcome, memo: dict[int, tuple[Any, Any]], at: int) -> Itera
 
 def _bare(value: Any) -> Any:
     return value._shadow.current(value) if isinstance(value, Shadowed) else value
+
+
+def _at(twin: ModuleType, path: str) -> Callable[..., Any]:
+    """The function, class or static method of a module."""
+    return functools.reduce(getattr, path.split("."), twin)  # type: ignore[return-value]
+
+
+def _last(owner: Any, path: str) -> Callable[..., Any]:
+    """The method of an object whose path, ``Class.method``, is known."""
+    return getattr(owner, path[path.index(".") + 1 :])
 
 
 def _is_called(name: str) -> bool:
