@@ -1,6 +1,8 @@
 """Makes `dist/plimsoll-<version>-linux-<arch>`: one executable file with everything but Python itself.
 
-    python .ci/bundle.py [ARCH]      with the interpreters of PYTHONS on this machine
+    python .ci/bundle.py [ARCH]
+
+It needs the interpreters of PYTHONS, and for another architecture Debian's cross compiler for it.
 
 Inside, at the top of a zip: the program, its packages, the compiled modules and the byte code for each Python
 it runs on, the units and sample settings, a bill of materials (CycloneDX) and a manifest with every file's
@@ -28,10 +30,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import debian  # noqa: E402  # beside this file
+
 from app.update.artifact import MANIFEST  # noqa: E402  # the checkout is not installed here
 
 REQUIREMENTS = ROOT / ".ci" / "requirements.txt"
 PYTHONS = {"x86_64": ("3.11", "3.13"), "aarch64": ("3.13",)}  # Debian 12 and 13; the board has 13
+SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # the Debian that has it
+DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 PLATFORMS = ("manylinux2014_{arch}", "manylinux_2_28_{arch}")  # older than either Debian's glibc
 SHEBANG = b"#!/usr/bin/python3 -sE\n"  # Debian's own Python, not what a user put first on the path
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -119,10 +125,44 @@ def _compile_native(arch: str, python: str, scratch: Path, site: Path) -> None:
     shutil.copytree(
         ROOT / "native", scratch / "native", ignore=shutil.ignore_patterns("*.so*", "__pycache__")
     )
-    _run(_with_cython(python, scratch), str(scratch / "native" / "build.py"))
+    tool = (_with_cython(python, scratch), str(scratch / "native" / "build.py"))
+    _run(*tool, **({} if arch == os.uname().machine else cross_environment(arch, python, scratch)))
     (site / "native").mkdir(exist_ok=True)
     for built in sorted((scratch / "native").glob("*.so")):
         shutil.copy(built, site / "native" / built.name)
+
+
+def cross_environment(arch: str, python: str, scratch: Path) -> dict[str, str]:
+    """What makes this machine's Python build for `arch`: the target's own build settings and headers.
+
+    They come from Debian's packages of that architecture, unpacked; the compiler is Debian's cross compiler.
+    """
+    cache = ROOT / ".cache" / f"python{python}-{arch}"
+    names = (f"libpython{python}-dev", f"libpython{python}-stdlib", f"libpython{python}-minimal")
+    try:
+        root = debian.unpacked(
+            cache, SUITES[python], DEBIAN_ARCH[arch], [f"{n}:{DEBIAN_ARCH[arch]}" for n in names]
+        )
+    except debian.UnavailableError as error:
+        sys.exit(f"bundle: no headers of Python {python} for {arch}: {error}")
+    settings = scratch / "target"
+    settings.mkdir()
+    name = f"_sysconfigdata__{arch}-linux-gnu"
+    shutil.copy(root / "usr" / "lib" / f"python{python}" / f"{name}.py", settings)
+    compiler = f"{arch}-linux-gnu-gcc"
+    if shutil.which(compiler) is None:
+        sys.exit(
+            f"bundle: {compiler} is missing; on Debian: apt install gcc-{arch}-linux-gnu and its C library"
+        )
+    headers = root / "usr" / "include"
+    return {
+        "PYTHONPATH": str(settings),
+        "_PYTHON_SYSCONFIGDATA_NAME": name,
+        "_PYTHON_HOST_PLATFORM": f"linux-{arch}",
+        "CC": f"{compiler} -pthread",
+        "LDSHARED": f"{compiler} -shared",
+        "CFLAGS": f"-I{headers}/python{python} -I{headers}",
+    }
 
 
 def _with_cython(python: str, scratch: Path) -> str:
@@ -250,8 +290,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _run(*command: str) -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "315532800"}
+def _run(*command: str, **variables: str) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "315532800", **variables}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"bundle: {command[0]} failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
