@@ -41,27 +41,28 @@ class Agreement:
         self._clock, self._journal, self._book, self._money = clock, journal, book, money
         self._trading, self._reads, self._rules, self._log = trading, reads, rules, log
         self._agreed = agreed
-        self._baseline: Baseline | None = None
         self.found: list[str] = []
 
     def judge(self, snapshot: AccountSnapshot) -> None:
         """Compare the book, into which `snapshot` was already taken, with it."""
-        self._baseline = self._baseline or self._settled_baseline()
-        self.found = differences(self._book, snapshot, self._baseline)
+        baseline = self._money.baseline or self._settled_baseline()
+        self.found = differences(self._book, snapshot, baseline)
         quiet = self._reads.quiet
         proven = self._reads.on_snapshot(self.found)
         if proven:
             self._trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(self.found))
             self._trading.end(Code.RECONCILING, "proof")
         if not self.found:
-            self._agree(snapshot)
+            balance_micro = snapshot.account.balance_micro
+            self._money.baseline = baseline or Baseline(balance_micro, total_net_micro(self._book))
+            self._agree(balance_micro)
         elif quiet:
             self._book.synced = False
             self._doubt()
 
-    def _agree(self, snapshot: AccountSnapshot) -> None:
+    def _agree(self, balance_micro: int) -> None:
         self._book.synced = True
-        self._settle(snapshot.account.balance_micro)
+        self._settle(balance_micro)
         self._trading.release(Code.DIFFERENCE)
         self._trading.release(Code.RECONCILING)
         self._agreed()
@@ -82,7 +83,6 @@ class Agreement:
         if day is None:
             raise Refused("accept_difference.clock", "", "", "the clock is not set")
         adjust.accept(self._book, self._journal, self._log, self._clock.utc_ns(), day)
-        self._baseline = None
         self._money.forget_balances()
         self._log.add("warning", "accept_difference", f"{by}: {why}")
         self._reads.now()
@@ -96,9 +96,7 @@ class Agreement:
         return Baseline(self._money.balances[last], before)
 
     def _settle(self, balance_micro: int) -> None:
-        """Keep the balance as baseline, and the end-of-day balances that follow from it."""
-        self._baseline = self._baseline or Baseline(balance_micro, total_net_micro(self._book))
-        self._money.baseline = self._baseline
+        """Keep the end-of-day balances that follow from a balance that agreed."""
         today = self._money.trade_date()
         if self._rules is None or today is None or not self._money.day_known:
             return

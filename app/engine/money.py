@@ -61,7 +61,8 @@ class Money:
         self._floor_of_days = -1  # settled days that the floor below knows
         self._floor_micro: int | None = None
         self._trusted_from = date.min  # balances of earlier days were overruled by an accepted difference
-        self.baseline: Baseline | None = None  # a balance that agreed, and the ledger's net at that moment
+        # A balance that agreed, and the ledger's net at that moment; `agreement` sets it.
+        self.baseline: Baseline | None = None
         self.ended: date | None = None  # a trading day that ended and is not settled yet
         self.day_known = False  # today's executions were read from the venue since 17:00 Chicago
         self._alarmed: dict[str, date] = {}
@@ -247,6 +248,7 @@ class Money:
 
     def forget_balances(self) -> None:
         """The owner explained a balance (a payout, a reset): the past no longer adds up to the present."""
+        self.baseline = None
         self._trusted_from = self.trade_date() or date.max
 
     def last_known_day(self) -> date | None:

@@ -83,8 +83,11 @@ def test_finds_a_balance_that_moved_without_a_fill_and_accepts_it_only_with_a_re
     with pytest.raises(Refused, match="say why"):
         world.engine.accept_difference("test", "")
     world.engine.accept_difference("test", "a payout")
+    assert world.engine.money.baseline is None  # what was known of the balance before is void at once
+    assert world.engine.money.flat_equity_micro() == world.exchange.balance
     world.run(2)
     assert "difference" not in codes(world)
+    assert world.engine.money.baseline is not None
 
 
 def test_refuses_to_accept_a_position_the_venue_still_shows() -> None:
