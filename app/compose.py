@@ -1,10 +1,10 @@
 """Builds the service from its settings, starts it in order, stops it in reverse. Nobody receives it whole.
 
 Start: settings' own rules, compiled modules, instance lock and journal, market time, venue (login, account,
-contracts), engine, switch, page, command port. The engine is synchronous; the venue and the page own the
-tasks. The root holds the venue's link, the journal and the engine's timers: when one of them breaks, the
-process ends and systemd starts it anew, halted until it has compared its books. Side jobs run under a
-restarting supervisor.
+contracts), engine, board, page, command port. The engine is synchronous; the venue and the page own the
+tasks. The root holds the links of venue and board, the journal and the engine's timers: when one of them
+breaks, the process ends and systemd starts it anew, halted until it has compared its books. Side jobs run
+under a restarting supervisor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 import native
-from app.clock import Clock, SystemClock
+from app.clock import MS, NS, Clock, SystemClock
 from app.config import AccountStatement, Settings, load_accounts
 from app.config.settings import Risk
 from app.domain import instruments
@@ -33,18 +33,20 @@ from app.domain.products import Products
 from app.engine import twins
 from app.engine.commands import Commands
 from app.engine.engine import Engine, Parts
-from app.engine.ports import Strategy
+from app.engine.ports import Panel, Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
 from app.engine.snapshot import Snapshot
 from app.errors import Ours, Refused, SettingsError
-from app.mcu.stand_in import StandIn
+from app.mcu import boards
+from app.mcu.link import Link
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import notify, status, watchdog_ns
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
+from app.risk.state import Goal
 from app.store import Store, open_journal
 from app.store.retention import SWEEP_NS
 from app.strategies import build
@@ -58,7 +60,6 @@ VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
 PRODUCTS_FILE = "products.toml"  # the same for fees and caps of products, see domain.products
 STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
-MS = 1_000_000
 
 log = logging.getLogger("plimsoll")
 
@@ -118,13 +119,16 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     venue.connect(_OnlyJournal(store))  # type: ignore[arg-type]  # nothing but calls happens before `run`
     await venue.start()
     stack.push_async_callback(venue.stop)
-    engine, panel = await _engine(settings, clock, calendar, strategies, store, venue)
+    panel = boards.build(settings.board, clock, stack)
+    engine = await _engine(settings, clock, calendar, strategies, store, venue, panel)
     stack.callback(engine.stop)
     engine.begin(venue.contracts)
     watch = twins.Twins(clock, store, engine.log, engine.trading)
     stack.callback(native.listen, None)
     watch.begin(exceptions, native.listen(watch.differed))
     panel.connect(engine)
+    if isinstance(panel, Link):
+        jobs.append(("board", panel.run))
     commands = Commands(engine, watch)
     page = (settings.web.host, settings.web.port, settings.web.allowed_hosts)
     web = Web(clock, commands, engine.snapshot, passwords, *page)
@@ -148,8 +152,7 @@ class _OnlyJournal:
 
 def _check(settings: Settings) -> None:
     """What the settings ask for must exist. Raises SettingsError."""
-    if settings.board.required:
-        raise SettingsError("board.required", "no board can be connected yet; write false for the stand-in")
+    boards.check(settings.board)
     modes = asdict(settings.native)
     twins.select(modes, modes.pop("shadow_every"), settings.dev)
 
@@ -172,14 +175,14 @@ async def _engine(
     strategies: Sequence[Strategy],
     store: Store,
     venue: TopstepX,
-) -> tuple[Engine, StandIn]:
+    panel: Panel,
+) -> Engine:
     accounts = load_accounts(settings.account_file)
     caps = _products(settings.account_file, clock.utc_ns())
     stated = accounts.of(venue.account_id) if accounts else None
     if stated is None:
         log.warning("%s", unstated(settings.account_file, venue.account_id, there=accounts is not None))
     past = [Happened(**row) for row in await store.reader.events(EVENTS_KEPT)]
-    panel = StandIn()
     engine = Engine(
         Parts(
             clock=clock,
@@ -197,7 +200,7 @@ async def _engine(
     )
     engine.log.recall(past)
     venue.connect(engine)
-    return engine, panel
+    return engine
 
 
 def _engine_settings(settings: Settings, account_id: int) -> EngineSettings:
@@ -207,6 +210,8 @@ def _engine_settings(settings: Settings, account_id: int) -> EngineSettings:
         mode=settings.mode,
         clock=settings.clock,
         resume=settings.board.resume,
+        on_trip=Goal.FLAT if settings.board.on_trip.futures == "flat" else Goal.NO_ENTRIES,
+        link_flatten_after_ns=settings.board.link_flatten_after_s * NS,
         tag_prefix=settings.topstepx.tag_prefix,
     )
 

@@ -1,7 +1,8 @@
 """The embedded default: the appliance on its own simulator, without an account, a board or settings.
 
 The simulator runs in a child process, as a venue would; the service runs here and talks to it over loopback
-HTTP and WebSocket, with the same client, gate and journal as for real money. Only this module arms it.
+HTTP and WebSocket, with the same client, gate and journal as for real money. The board is the firmware's own
+C in another child, on a pty. Only this module arms it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from app import compose
 from app.clock import MS, NS
 from app.config import load_file
 from app.errors import Refused, Unreachable, clean
+from app.mcu.virtual import VirtualBoard, build
 from app.store import InstanceLock
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +58,10 @@ enabled = true
 port = {port}
 
 [board]
-required = false
+required = {board}
+mode = "virtual"
+device = "board"
+leds = false
 resume = true
 """
 ACCOUNT = """\
@@ -77,19 +83,31 @@ async def run(home: Path, port: int, *, keep: bool, say: Callable[[str], None]) 
     free = _free_port(port)
     if free != port:
         say(f"port {port} is in use, the page is on {free}")
-    simulator = await _start_simulator()
-    try:
+    async with AsyncExitStack() as children:
+        simulator = await _start_simulator()
+        children.push_async_callback(_stop, simulator)
+        board = await _start_board(home, say)
+        if board is not None:
+            children.push_async_callback(board.stop)
         url = await _ready(simulator)
-        file = write_settings(home, url, free, keep=keep)
+        file = write_settings(home, url, free, keep=keep, board=board is not None)
         await _serve(file, simulator, say)
-    finally:
-        await _stop(simulator)
 
 
-def write_settings(home: Path, url: str, port: int, *, keep: bool) -> Path:
+async def _start_board(home: Path, say: Callable[[str], None]) -> VirtualBoard | None:
+    """The virtual board with its paths in `home`; None where it cannot be built, which is said."""
+    try:
+        return await VirtualBoard.start(await build(), home)
+    except Unreachable as error:
+        say(f"{error}\nNo board: a stand-in without a switch takes its place.")
+        return None
+
+
+def write_settings(home: Path, url: str, port: int, *, keep: bool, board: bool = False) -> Path:
     """The demo's files in `home`, the last journal gone unless `keep`. Returns the settings' path.
 
-    Raises Refused while another demo runs there.
+    `board` False puts the stand-in in the place of the virtual board. Raises Refused while another demo runs
+    there.
     """
     data = _alone(home)
     if not keep:
@@ -100,7 +118,7 @@ def write_settings(home: Path, url: str, port: int, *, keep: bool) -> Path:
     key.touch(mode=0o600)
     key.write_text(KEY)
     file = home / "plimsoll.toml"
-    file.write_text(SETTINGS.format(url=url, port=port))
+    file.write_text(SETTINGS.format(url=url, port=port, board=str(board).lower()))
     return file
 
 
@@ -127,6 +145,8 @@ async def _serve(file: Path, simulator: asyncio.subprocess.Process, say: Callabl
     def started(service: compose.Service) -> None:
         say(f"Plimsoll is trading its simulator: {service.web.address}\nCtrl-C ends it.")
         say(f"To flatten from the page, set a password: plimsoll passwd --config {file}")
+        if service.engine.snapshot().board.mode == "virtual":
+            say(f"To hit its switch: plimsoll board switch open --config {file}")
         jobs.append(asyncio.create_task(_or_stop(_arm(service), stop), name="arm"))
         jobs.append(asyncio.create_task(_or_stop(_end_of(simulator), stop), name="simulator"))
 

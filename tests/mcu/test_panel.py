@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -267,3 +267,44 @@ async def test_tells_people_what_it_knows(rig: Rig) -> None:
     assert (view.target, view.firmware, view.reset) == ("micropython", "0001020304050607", "power")
     assert (view.boot_id, view.sessions) == (77, 1) and view.counters["good"] > 0
     assert 0 <= view.latency_ms <= 2
+
+
+def twice(data: bytes) -> bytes:
+    return data * 2
+
+
+def nothing(_: bytes) -> bytes:
+    return b""
+
+
+def flipped(data: bytes) -> bytes:
+    return bytes([data[0] ^ 0x10]) + data[1:]
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("mangle", [twice, nothing, flipped, cut])
+async def test_is_not_even_held_by_two_beats_that_went_wrong(
+    rig: Rig, mangle: Callable[[bytes], bytes]
+) -> None:
+    engine = await running(rig)
+    rig.mangle = mangle
+    await rig.run(50 if mangle is cut else 100)  # a frame that was cut takes the next one along
+    rig.mangle = lambda data: data
+    await rig.run(1_000)
+    assert engine.heard == [] and rig.board.state == RUN and rig.link.sessions == 1
+
+
+async def test_is_not_even_held_by_frames_in_the_wrong_order(rig: Rig) -> None:
+    engine = await running(rig)
+    kept: list[bytes] = []
+
+    def swap(data: bytes) -> bytes:
+        kept.append(data)
+        return b"" if len(kept) % 2 else kept[-1] + kept[-2]
+
+    rig.mangle = swap
+    await rig.run(1_000)
+    assert engine.heard == [] and rig.board.state == RUN and rig.link.sessions == 1

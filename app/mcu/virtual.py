@@ -1,0 +1,125 @@
+"""The virtual board as a child process: built where it is missing, started, asked through its control socket.
+
+It runs the firmware's own C on a pty and protects nobody: for the demo and for tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.errors import Theirs, Unreachable, clean
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDER = ROOT / "board" / "build.py"
+BUILD_S = 120.0  # compiled once, on a board's slow cores
+START_S = 10.0
+STOP_S = 3.0
+ANSWER_S = 5.0
+LINE_LIMIT = 65_536  # bytes of an answer; the state with its matrix takes some hundred
+
+
+async def build() -> Path:
+    """The program, compiled unless it is up to date. Raises Unreachable where that is not possible."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, os.fspath(BUILDER), "virtual-board"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        async with asyncio.timeout(BUILD_S):
+            said, wrong = await process.communicate()
+    except TimeoutError:
+        raise Unreachable("virtual board", f"not built within {BUILD_S:.0f} s") from None
+    finally:
+        await _end(process)
+    if process.returncode:
+        raise Unreachable("virtual board", wrong.decode(errors="replace").strip())
+    return Path(said.decode().strip())
+
+
+class VirtualBoard:
+    """A running one. `link` is where its tty is found, `control` where it takes commands."""
+
+    def __init__(self, process: asyncio.subprocess.Process, link: Path, control: Path) -> None:
+        self.link, self.control = link, control
+        self._process = process
+
+    @classmethod
+    async def start(cls, program: Path, folder: Path, *options: str) -> VirtualBoard:
+        """Start `program` with its paths in `folder`. It ends with this process, however that ends.
+
+        Raises Unreachable when it does not come up.
+        """
+        link, control = folder / "board", folder / "board.control"
+        process = await asyncio.create_subprocess_exec(
+            *(os.fspath(program), "--link", os.fspath(link), "--control", os.fspath(control), *options),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us: the board hears of the end over its link
+        )
+        made = cls(process, link, control)
+        try:
+            await made._ready()
+        except BaseException:
+            await made.stop()
+            raise
+        return made
+
+    async def _ready(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(START_S):
+                line = await self._process.stdout.readline()
+            json.loads(line)["pty"]
+        except TimeoutError:
+            raise Unreachable("virtual board", f"not ready after {START_S:.0f} s") from None
+        except (ValueError, KeyError):
+            said = clean(line.decode(errors="replace")) or "it says why above"
+            raise Unreachable("virtual board", f"did not start: {said}") from None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def ask(self, command: str) -> dict[str, Any]:
+        """One command to its control socket, and the answer. Raises Unreachable, Theirs."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                reader, writer = await asyncio.open_unix_connection(self.control, limit=LINE_LIMIT)
+                try:
+                    writer.write(command.encode() + b"\n")
+                    line = await reader.readline()
+                finally:
+                    writer.close()
+            answer: dict[str, Any] = json.loads(line)
+        except (OSError, TimeoutError) as error:
+            raise Unreachable("virtual board", error or "no answer") from None
+        except ValueError:
+            raise Theirs("virtual board", "its answer made no sense") from None
+        if "error" in answer:
+            raise Theirs("virtual board", f"{command}: {answer['error']}")
+        return answer
+
+    async def stop(self) -> None:
+        """Idempotent."""
+        if self._process.returncode is None:
+            self._process.terminate()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._process.wait()
+        await _end(self._process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
