@@ -21,8 +21,9 @@ from app.simulator.changes import Change, changed
 from app.simulator.checks import Request, to_ticks
 from app.simulator.feed import Tick
 from app.simulator.listing import instrument_of, is_active
-from app.simulator.matching import Matching, ratchet
+from app.simulator.matching import Matching, far_touch, ratchet
 from app.simulator.orders import Order, Status, Ticket, Type
+from native import Differs
 
 FIRST_ACCOUNT_ID = 1001
 FLATTEN_LEAD_NS = 10 * NANO  # the venue begins to close positions this long before its deadline (15:10)
@@ -67,6 +68,7 @@ class Exchange:
     ) -> None:
         self.calendar, self.matching, self.rules = calendar, matching or Matching(), rules or Rules()
         self.book = Book()
+        self.doubt = ""  # why no order is taken any more: the twins of `native.matching` disagreed on a fill
 
     # -- accounts ----------------------------------------------------------------------------------
 
@@ -105,11 +107,24 @@ class Exchange:
         self._mark(contract, tick.utc_ns)
 
     def _match(self, order: Order, tick: Tick) -> None:
-        price = self.matching.on_tick(order, tick)
+        try:
+            price = self.matching.on_tick(order, tick)
+            moved = price is None and bool(tick.size) and ratchet(order, tick)
+        except Differs as error:
+            self.doubt = str(error)
+            return
         if price is not None:
             self._fill(order, price, tick.utc_ns)
-        elif tick.size and ratchet(order, tick):
+        elif moved:
             self.book.move(order, Status.OPEN, tick.utc_ns)
+
+    def _arrive(self, order: Order, tick: Tick) -> int | None:
+        """The price at which a new or changed order fills at once; None too while that is in doubt."""
+        try:
+            return self.matching.on_arrival(order, tick)
+        except Differs as error:
+            self.doubt = str(error)
+            return None
 
     def _fill(self, order: Order, price: int, now_ns: int) -> None:
         self.book.fill(order, price, now_ns)
@@ -140,11 +155,11 @@ class Exchange:
             self.book.add(draft, Status.REJECTED)
             return Answer(REJECTED, refusal, draft.id)
         self._enter(draft, ticket, now_ns)
-        return Answer(0, None, draft.id)
+        return Answer(0, None, draft.id) if not self.doubt else Answer(REJECTED, checks.UNAVAILABLE, draft.id)
 
     def _judge(self, ticket: Ticket, draft: Order, instrument: Instrument, now_ns: int) -> str:
         tick = self.book.touch.get(draft.contract)
-        if tick is None or self._is_unavailable(draft.contract, instrument, now_ns):
+        if tick is None or self.doubt or self._is_unavailable(draft.contract, instrument, now_ns):
             return checks.UNAVAILABLE
         request = Request(ticket, draft, instrument, self.accounts[draft.account_id], tick)
         refusal = next((text for check in checks.EARLY if (text := check(request))), "")
@@ -179,7 +194,10 @@ class Exchange:
         return Order(number, account_id, contract, side, size, kind, stamp)
 
     def _enter(self, order: Order, ticket: Ticket, now_ns: int) -> None:
-        price = self.matching.on_arrival(order, self.book.touch[order.contract])
+        price = self._arrive(order, self.book.touch[order.contract])
+        if self.doubt:
+            self.book.add(order, Status.REJECTED)
+            return
         self.book.add(order, Status.PENDING if price is not None else Status.OPEN)
         self.book.suspend_legs(order, ticket.stop_loss, ticket.take_profit)
         if price is not None:
@@ -214,7 +232,7 @@ class Exchange:
         order.size, order.limit_ticks = changed.size, changed.limit_ticks
         order.stop_ticks, order.trail_ticks = changed.stop_ticks, changed.trail_ticks
         self.book.move(order, Status.OPEN, now_ns)
-        price = self.matching.on_arrival(order, tick)
+        price = self._arrive(order, tick)
         if price is not None:
             self._fill(order, price, now_ns)
 
@@ -239,9 +257,9 @@ class Exchange:
         side = -1 if account.net(contract) > 0 else 1
         order = self._new_order(account.id, contract, side, size, Type.MARKET, now_ns)
         self.book.add(order, Status.PENDING)
-        price = self.matching.on_arrival(order, self.book.touch[contract])
-        assert price is not None  # a market order always meets the touch
-        self._fill(order, price, now_ns)
+        touch = self.book.touch[contract]
+        price = self._arrive(order, touch)  # a close is never refused
+        self._fill(order, far_touch(side, touch) if price is None else price, now_ns)
 
     def _find(self, account_id: int, order_id: int) -> Order | Answer:
         account = self.accounts.get(account_id)
