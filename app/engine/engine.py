@@ -162,7 +162,7 @@ class Engine:
     def _build_goals(self, shadow: bool) -> None:
         """What is pursued until the venue's word settles it: doubts, agreement, the halt."""
         clock, journal, book, log = self.clock, self.journal, self.book, self.log
-        self.doubts = Doubts(clock, self.reads.now, self.lifecycle.lose)
+        self.doubts = Doubts(clock, self.trading, self.reads.now, self.lifecycle.lose)
         self.agreement = Agreement(
             clock, journal, book, self.money, self.trading, self.reads, self.rules, log, self._agreed
         )
@@ -542,6 +542,7 @@ class Engine:
     def _take_report(self, report: OrderReport) -> None:
         known = report.tag in self.book.orders
         order = self.lifecycle.on_report(report)
+        self.doubts.heard(order)
         if not known:
             self._skip_used_counter(order.tag)
 

@@ -7,6 +7,7 @@ import pytest
 from app.domain.intents import Cancel, Close, Modify, Place
 from app.domain.orders import Bracket, OrderState, OrderType, Role, Side
 from app.errors import Refused
+from app.risk.state import Code
 from tests.engine.world import ES, Faults, World
 
 BRACKET = Bracket(20, 40)
@@ -192,14 +193,30 @@ def test_refuses_new_exposure_while_an_order_is_unknown(world: World) -> None:
     world.faults.lose_request = 0.0
     assert states(world)["a"] is OrderState.UNKNOWN
     world.engine.submit([entry("b")])
-    assert "unknown" in world.engine.snapshot().events[0].code
+    seen = world.engine.snapshot()
+    assert seen.events[0].code == "gate.state" and "unknown_order" in seen.events[0].text
+    assert (seen.state, [r.code for r in seen.reasons]) == ("reducing", ["unknown_order"])
+    assert seen.goal.goal == "none"
     world.run(20)
     assert states(world)["a"] is OrderState.UNKNOWN
     world.run(20)
     assert states(world)["a"] is OrderState.LOST
+    assert world.engine.snapshot().state == "active"
     world.engine.submit([entry("c")])
     world.run(1)
     assert world.engine.book.positions() == {ES: 1}
+
+
+def test_ends_the_doubt_when_the_order_is_found_without_a_person() -> None:
+    world = World(resume=False).start()
+    world.faults.lose_reply = world.faults.lose_event = world.faults.read_fails = 1.0
+    world.engine.submit([entry()])
+    world.run(7)
+    assert world.engine.trading.reasons.get(Code.UNKNOWN_ORDER) is not None
+    world.faults.lose_reply = world.faults.lose_event = world.faults.read_fails = 0.0
+    world.run(10)
+    assert world.engine.book.positions() == {ES: 1}
+    assert world.engine.snapshot().state == "active"
 
 
 def test_cancels_an_order_that_surfaces_after_it_was_lost(world: World) -> None:
