@@ -28,8 +28,9 @@ nested = st.recursive(leaves, lambda items: st.lists(items, max_size=4).map(tupl
 
 
 def encodable(header: tuple[int, ...], payload: tuple[Any, ...]) -> bytes | None:
+    fields: tuple[Any, ...] = (*header, payload)
     try:
-        return wire.encode(*header, payload)
+        return wire.encode(*fields)
     except ValueError:
         return None
 
@@ -105,7 +106,8 @@ def test_writes_the_bytes_of_native_wire(
     header: tuple[int, ...], message: tuple[int, tuple[Any, ...]]
 ) -> None:
     kind, fields = message
-    wanted = wire.encode(kind, *header[1:], fields)
+    arguments: tuple[Any, ...] = (kind, *header[1:], fields)
+    wanted = wire.encode(*arguments)
     assert encode((kind, *header[1:]), fields) == wanted
     assert decode(wanted) == ([0], (kind, *header[1:]), wire.cbor_encode(fields))
 
