@@ -12,7 +12,7 @@ from typing import Any
 from native import market_py
 from tests.bench.figures import Row
 from tests.bench.market_data import Columns, bars_text, day_of, minute_bars, rows_text, write
-from tests.bench.side_by_side import Contender, Inside, compare, compile_c, compile_go, environment, promise
+from tests.bench.side_by_side import Contender, Inside, compare, compile_c, compile_go, optional, promise
 
 COUNT, MINUTES = 3_000, 5
 NAMES = ("start", "open", "high", "low", "close", "volume")
@@ -20,11 +20,10 @@ GOAL_GO, GOAL_PANDAS = 0.8, 0.01
 
 
 def measure() -> list[Row]:
-    environment()
     columns = minute_bars(COUNT)
     file = write("minute_bars.bin", columns)
     compiled = importlib.import_module("native.market_c")
-    inside: dict[str, Contender] = {
+    inside: dict[str, Contender | None] = {
         "pure": _ours(market_py, columns, reuse=True),
         "cython": _ours(compiled, columns, reuse=True),
         "cython_new": _ours(compiled, columns, reuse=False),
@@ -41,9 +40,11 @@ def _ours(module: ModuleType, columns: Columns, reuse: bool) -> Contender:
     return Inside(lambda: module.coarsen(fine, MINUTES, day_of, out), bars_text)
 
 
-def _pandas(columns: Columns) -> Contender:
+def _pandas(columns: Columns) -> Contender | None:
     """Five minutes divide the hour that days begin with, so its windows are ours."""
-    pandas = importlib.import_module("pandas")
+    pandas = optional("pandas")
+    if pandas is None:
+        return None
     frame = pandas.DataFrame(dict(zip(NAMES[1:], columns[1:], strict=True)), pandas.to_datetime(columns[0]))
     how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
@@ -54,8 +55,10 @@ def _pandas(columns: Columns) -> Contender:
     return Inside(lambda: frame.resample(f"{MINUTES}min").agg(how).dropna(), text)
 
 
-def _polars(columns: Columns) -> Contender:
-    polars = importlib.import_module("polars")
+def _polars(columns: Columns) -> Contender | None:
+    polars = optional("polars")
+    if polars is None:
+        return None
     frame = polars.DataFrame(dict(zip(NAMES, map(list, columns), strict=True)))
     frame = frame.with_columns(polars.col("start").cast(polars.Datetime("ns")))
     by = [polars.col("open").first(), polars.col("high").max(), polars.col("low").min()]

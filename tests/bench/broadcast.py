@@ -2,10 +2,11 @@
 
 Nanoseconds of CPU are per delivered update, ten in a batch: who is sent the newest state has all ten.
 `go_ns` is a goroutine per client that writes every update, the usual server and what the goal is measured
-against. Most of the gain is the coalescing, not the language: `go_latest_ns` is Go coalescing the same way,
-`cython_each_ns` is ours flushing every update. `cython_each` and `pure` are left out where their clients
-would exceed the limit on open files. Senders connect to readers in processes of their own, whose CPU does
-not count; on loopback the kernel charges much of receiving to the sender, to all alike.
+against, `c_ns` one thread with epoll that does the same. Most of the gain is the coalescing, not the
+language: `go_latest_ns` and `c_latest_ns` coalesce the same way, `cython_each_ns` is ours flushing every
+update. `..._deliveries_s` is what was delivered in a second of the clock, as fast as it goes. Every sender
+and every reader is a process of its own; the readers' CPU does not count, but on loopback the kernel charges
+much of receiving to the sender, to all alike.
 """
 
 from __future__ import annotations
@@ -15,58 +16,116 @@ import importlib
 import resource
 import select
 import socket
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from types import ModuleType
+from pathlib import Path
 
-from native import fanout_py
 from tests.bench.figures import Row
-from tests.bench.side_by_side import ANSWER_SECONDS, ROOT, Contender, Outside, compare, compile_go, promise
+from tests.bench.side_by_side import (
+    ANSWER_SECONDS,
+    ROOT,
+    Contender,
+    Outside,
+    compare,
+    compile_c,
+    compile_go,
+    promise,
+)
 
 UPDATES, SIZE = 10, 200  # of one batch; bytes of one update
 CLIENTS = (1_000, 10_000)
+RATED = ("cython", "go", "c")  # whose deliveries a second are taken, at the larger number of clients
+RATE_SECONDS, RATE_ROUNDS = 1.0, 5
 SPARE = 500  # descriptors a process needs besides its clients
 QUIET_SECONDS = 0.3  # of nothing arriving, then a reader has everything: senders wrote before it was asked
 BACKLOG = 4096  # connections waiting to be accepted
 PIECE = 1 << 16
 MESSAGES = [f"{update:0{SIZE - 1}d}\n".encode() for update in range(UPDATES)]
+OURS = {"cython": ("fanout_run", UPDATES), "pure": ("fanout_py", UPDATES), "cython_each": ("fanout_run", 1)}
+GOAL_GO, GOAL_NS, GOAL_DELIVERIES = 0.5, 1_000.0, 1_000_000
 
 
 def measure() -> list[Row]:
     """One row for each number of clients that the limit on descriptors admits."""
+    _raise_limit()
+    room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE
+    return [_row(clients) if clients <= room else _too_many(clients) for clients in CLIENTS]
+
+
+def _raise_limit() -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
-    return [row for clients in CLIENTS for row in _rows(clients, allowed - SPARE)]
 
 
-def _rows(clients: int, room: int) -> list[Row]:
-    if clients > room:
-        return [{"job": "broadcast", "clients": clients, "failed": "the limit on open files is too low"}]
-    unlocked, go = importlib.import_module("native.fanout_run"), compile_go("broadcast")
-    ours = {"cython": (unlocked, UPDATES), "cython_each": (unlocked, 1), "pure": (fanout_py, UPDATES)}
-    fitting = list(ours)[: room // clients]  # all of ours live in this process
+def _too_many(clients: int) -> Row:
+    return {
+        "job": "broadcast",
+        "figure": f"{clients} clients",
+        "failed": "the limit on open files is too low",
+    }
+
+
+def _row(clients: int) -> Row:
     with ExitStack() as stack:
-        contenders: dict[str, Contender] = {}
-        for name in fitting:
-            reader = stack.enter_context(Reader(clients))
-            sending = stack.enter_context(Sending(*ours[name], reader.port, clients))
-            contenders[name] = Watched(sending, reader)
-        for name, mode in (("go", "each"), ("go_latest", "latest")):
-            reader = stack.enter_context(Reader(clients))
-            peer = stack.enter_context(Outside(go, str(reader.port), str(clients), mode))
-            contenders[name] = Watched(peer, reader)
+        contenders: dict[str, Contender | None] = {}
+        for name, program in _programs().items():
+            contenders[name] = None if program is None else stack.enter_context(Watched(program, clients))
         row = compare("broadcast", contenders, None, clients * UPDATES)
-    row = {"job": row["job"], "figure": f"{clients} clients"} | row
-    return [promise(promise(row, "ratio_go", 0.5), "cython_ns", 1000.0)]
+        row = {"job": row["job"], "figure": f"{clients} clients", "clients": clients} | row
+        row = promise(promise(row, "ratio_go", GOAL_GO), "cython_ns", GOAL_NS)
+        if clients < max(CLIENTS):
+            return row
+        row |= _rates({name: contenders.get(name) for name in RATED}, clients)
+        return promise(row, "cython_deliveries_s", least=GOAL_DELIVERIES)
+
+
+def _programs() -> dict[str, list[str] | None]:
+    """The command line of each sender but for port and clients; None for what cannot be built here."""
+    ours = [sys.executable, "-m", __spec__.name, "send"]
+    lines: dict[str, list[str] | None] = {name: [*ours, *map(str, how)] for name, how in OURS.items()}
+    for language, program in (("c", compile_c("broadcast")), ("go", compile_go("broadcast"))):
+        for suffix, mode in (("", "each"), ("_latest", "latest")):
+            lines[language + suffix] = None if program is None else [str(program), mode]
+    return lines
+
+
+def _rates(contenders: Mapping[str, Contender | None], clients: int) -> Row:
+    """Updates delivered in a second of the clock: medians, the contenders in turn."""
+    samples: dict[str, list[float]] = {name: [] for name, contender in contenders.items() if contender}
+    for _ in range(RATE_ROUNDS):
+        for name, each in samples.items():
+            each.append(_rate(contenders[name], clients))
+    return {f"{name}_deliveries_s": round(statistics.median(each)) for name, each in samples.items()}
+
+
+def _rate(contender: Contender | None, clients: int) -> float:
+    """Batches until the second is over; a sender returns when all its clients were given the last."""
+    assert contender is not None
+    begun, batches = time.perf_counter(), 0
+    while (spent := time.perf_counter() - begun) < RATE_SECONDS:
+        contender.run(2)
+        batches += 2
+    return batches * UPDATES * clients / spent
 
 
 class Watched:
-    """A sender whose result is what its reader received."""
+    """A sender with a reader of its own; its result is what the reader received."""
 
-    def __init__(self, sender: Sending | Outside, reader: Reader) -> None:
-        self._sender, self._reader = sender, reader
+    def __init__(self, program: list[str], clients: int) -> None:
+        self._stack = ExitStack()
+        self._reader = self._stack.enter_context(Reader(clients))
+        command = [*program, str(self._reader.port), str(clients)]
+        self._sender = self._stack.enter_context(Outside(Path(command[0]), *command[1:]))
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def result(self) -> str:
         self._sender.run(1)
@@ -79,28 +138,24 @@ class Watched:
 class Sending:
     """Ours: `clients` asyncio transports, the state published and flushed after every `each` updates."""
 
-    def __init__(self, module: ModuleType, each: int, port: int, clients: int) -> None:
-        self._loop, self._fanout, self._each = asyncio.new_event_loop(), module.Fanout(), each
-        self._transports = self._loop.run_until_complete(self._connect(port, clients))
+    def __init__(self, module: str, each: int, port: int, clients: int) -> None:
+        self._fanout = importlib.import_module(f"native.{module}").Fanout()
+        self._loop, self._each = asyncio.new_event_loop(), each
+        self._loop.run_until_complete(self._connect(port, clients))
 
-    async def _connect(self, port: int, clients: int) -> list[asyncio.Transport]:
-        transports = []
+    async def _connect(self, port: int, clients: int) -> None:
         for _ in range(clients):
             transport, _ = await self._loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
             self._fanout.add(transport.get_extra_info("socket").fileno(), transport)
-            transports.append(transport)
-        return transports
 
-    def __enter__(self) -> Sending:
-        return self
+    def serve(self) -> None:
+        """Answer `check` and `run N` on standard input, like the peers."""
+        for line in sys.stdin:
+            command, _, repeats = line.partition(" ")
+            spent = self._run(int(repeats or 1))
+            print(spent if command == "run" else "sent", flush=True)
 
-    def __exit__(self, *_: object) -> None:
-        for transport in self._transports:
-            transport.abort()
-        self._turn()
-        self._loop.close()
-
-    def run(self, repeats: int) -> int:
+    def _run(self, repeats: int) -> int:
         """Publish that many batches, until every client was given the last; returns CPU nanoseconds."""
         begun = time.process_time_ns()
         for _ in range(repeats):
@@ -113,12 +168,9 @@ class Sending:
         return time.process_time_ns() - begun
 
     def _flush(self) -> None:
+        """One flush and one turn of the loop, as the service takes between flushes."""
         if self._fanout.flush():
             raise RuntimeError("broadcast: a client was dropped")
-        self._turn()
-
-    def _turn(self) -> None:
-        """One turn of the loop, as the service takes between flushes."""
         self._loop.run_until_complete(asyncio.sleep(0))
 
 
@@ -126,7 +178,7 @@ class Reader:
     """A process that accepts `clients` connections and reads all they are sent."""
 
     def __init__(self, clients: int) -> None:
-        command = [sys.executable, "-m", "tests.bench.broadcast", str(clients)]
+        command = [sys.executable, "-m", __spec__.name, "read", str(clients)]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -203,5 +255,8 @@ class Sockets:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    Sockets(int(sys.argv[1])).serve()
+    _raise_limit()
+    if sys.argv[1] == "read":
+        Sockets(int(sys.argv[2])).serve()
+    else:
+        Sending(sys.argv[2], *map(int, sys.argv[3:])).serve()

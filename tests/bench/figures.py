@@ -4,7 +4,8 @@ A row is a plain dict, so that a job may add what it likes. Two shapes are known
 
 - measured: `{"job", "figure", "unit", "n", "median", "p50", "p95", "p99", "goal", "met", ...}`; `goal` is a
   list of `{"at": "p95", "most": 5.0}` (or `"least"`), empty where nothing was promised, `met` then None;
-- side by side: `{"job", "pure_ns", "cython_ns", "c_ns", "go_ns", ...}`: any keys ending in `_ns`.
+- side by side: `{"job", "pure_ns", "cython_ns", "c_ns", "go_ns", "ratio_go", ...}`: any keys ending in `_ns`,
+  and what ours is of theirs as `ratio_...`; null for a contender that `missing` names.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def measured(job: str, figure: str, unit: str, samples: Sequence[float], *goals:
     row: Row = {"job": job, "figure": figure, "unit": unit, "n": len(samples)}
     row["median"] = statistics.median(samples)
     row |= {f"p{share}": percentile(samples, share / 100) for share in (50, 95, 99)}
-    row["goal"], row["met"] = list(goals), all(_holds(row, goal) for goal in goals) if goals else None
+    row["goal"], row["met"] = list(goals), all(holds(row, goal) for goal in goals) if goals else None
     return row | more
 
 
@@ -46,30 +47,43 @@ def least(bound: float, at: str = "median") -> Row:
     return {"at": at, "least": bound}
 
 
-def _holds(row: Row, goal: Row) -> bool:
+def holds(row: Row, goal: Row) -> bool:
+    """Whether the figure of `row` that `goal` is about keeps it."""
     value = row[goal["at"]]
     return bool(value <= goal["most"] if "most" in goal else value >= goal["least"])
 
 
 def drifted(now: Iterable[Row], before: Iterable[Row]) -> Iterator[str]:
-    """One line for every figure of both runs that moved by more than `DRIFT`."""
+    """One line for every ratio that moved by more than `DRIFT` between two runs, and for what went missing.
+
+    Nanoseconds move with the machine: they count only in a measured row, where nothing else is.
+    """
     known = {_key(row): row for row in before}
     for row in now:
-        old = known.get(_key(row), {})
-        for name, value in row.items():
-            was = old.get(name)
-            if _is_figure(name) and _is_number(value) and _is_number(was) and was:
-                change = value / was - 1
-                if abs(change) > DRIFT:
-                    yield f"{' '.join(_key(row))} {name}: {_short(was)} -> {_short(value)} ({change:+.0%})"
+        old = known.get(_key(row))
+        if old is None:
+            yield f"{_name(row)}: was not measured before"
+            continue
+        for name, was in old.items():
+            value = row.get(name)
+            if not _is_figure(name) or not _is_number(was) or not was:
+                continue
+            if not _is_number(value):
+                yield f"{_name(row)} {name}: {_short(was)} -> missing"
+            elif abs(change := value / was - 1) > DRIFT:
+                yield f"{_name(row)} {name}: {_short(was)} -> {_short(value)} ({change:+.0%})"
 
 
 def _key(row: Row) -> tuple[str, str]:
     return str(row.get("job", "")), str(row.get("figure", ""))
 
 
+def _name(row: Row) -> str:
+    return " ".join(_key(row)).strip()
+
+
 def _is_figure(name: str) -> bool:
-    return name in STATISTICS or name.endswith("_ns") or name.endswith("_ratio")
+    return name in STATISTICS or name.startswith("ratio_") or name.endswith("_ratio")
 
 
 def _is_number(value: Any) -> bool:

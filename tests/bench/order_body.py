@@ -1,7 +1,8 @@
 """Job `order_body`: the body of a place request from an order object, as the adapter makes it.
 
 Bracketed entries with a tag. `cython` is the call that the gate makes (`place_body`), `pure` the same on
-the other twin, `formatted` the codec's full encoder, `msgspec` a generic one on a typed body. Prices
+the other twin, `formatted` the codec's full encoder, `msgspec` a generic one on a typed body, `orjson`
+on a dictionary. Prices
 are odd numbers of ticks, so that Go's shortest floats are the same text as ours with two places.
 """
 
@@ -21,7 +22,16 @@ from app.domain.orders import Bracket, Order, OrderType, Side
 from app.venues.topstepx.codec import requests
 from native import orders_py
 from tests.bench.figures import Row
-from tests.bench.side_by_side import BUILT, Inside, compare, compile_c, compile_go, promise
+from tests.bench.side_by_side import (
+    BUILT,
+    Contender,
+    Inside,
+    compare,
+    compile_c,
+    compile_go,
+    optional,
+    promise,
+)
 
 ORDERS = 200
 CONTRACT = "CON.F.US.MNQ.Z26"
@@ -58,7 +68,9 @@ def measure() -> list[Row]:
         "formatted": requests.formatted_place,
         "msgspec": _typed,
     }
-    inside = {name: _encoding(way, orders) for name, way in ways.items()}
+    orjson = optional("orjson")
+    inside: dict[str, Contender | None] = {name: _encoding(way, orders) for name, way in ways.items()}
+    inside["orjson"] = None if orjson is None else _encoding(_mapped(orjson), orders)
     go = compile_go("order_body")
     peers = {"c": (compile_c("order_body"), file), "go": (go, file, "json")}
     peers |= {"go_v2": (go, file, "json2"), "go_hand": (go, file, "hand")}
@@ -123,3 +135,25 @@ def _typed(order: Order) -> bytes:
         order.tag,
     )  # fmt: skip
     return _encode(body)
+
+
+def _mapped(orjson: ModuleType) -> Callable[[Order], bytes]:
+    """The same from a dictionary."""
+    dumps = orjson.dumps
+
+    def encode(order: Order) -> bytes:
+        sign, legs = int(order.side), order.bracket or Bracket(0)
+        body: dict[str, Any] = {
+            "accountId": order.account_id, "contractId": order.contract,
+            "type": requests.KINDS[order.type][0], "side": 0 if sign > 0 else 1, "size": order.size,
+        }  # fmt: skip
+        if order.limit_ticks is not None:
+            body["limitPrice"] = order.limit_ticks * 0.25
+        if order.stop_ticks is not None:
+            body["stopPrice"] = order.stop_ticks * 0.25
+        body["stopLossBracket"] = {"ticks": -sign * legs.stop_ticks, "type": requests.STOP_CODE}
+        body["takeProfitBracket"] = {"ticks": sign * legs.target_ticks, "type": requests.LIMIT_CODE}
+        body["customTag"] = order.tag
+        return bytes(dumps(body))
+
+    return encode

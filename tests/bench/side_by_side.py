@@ -3,11 +3,13 @@
 A contender is a callable in this process (`Inside`) or a compiled peer (`Outside`: `c/<job>.c` or
 `go/<job>.go` of this folder, spoken to through a pipe, so that it starts once and takes its turns like the
 others). What is compared is CPU time: each contender gets enough repetitions for a sample, the samples are
-taken round robin, and the median counts. No work of a job is known here.
+taken round robin, and the median counts. A contender that cannot be had here is None and named in the row,
+with null for its figure. No work of a job is known here.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import site
 import statistics
@@ -15,11 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
-from tests.bench.figures import Row
+from tests.bench.figures import Row, holds
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = Path(__file__).resolve().parent
@@ -32,6 +35,10 @@ ANSWER_SECONDS = 120  # one sample of the slowest contender is some seconds
 ROUNDS = 9
 SAMPLE_NS = 30_000_000  # of CPU time: a thousand times the clock's resolution
 MOST_REPEATS = 1_000_000
+
+
+class BenchmarkError(Exception):
+    """What a benchmark needs is not there."""
 
 
 class Contender(Protocol):
@@ -94,14 +101,30 @@ class Outside:
         return answer.strip()
 
 
+def optional(name: str) -> ModuleType | None:
+    """A library that others compare with, None where it is not installed."""
+    with suppress(BenchmarkError):
+        environment()
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
 def environment() -> Path:
-    """The benchmarks' own virtual environment, made on first use; its packages can be imported afterwards."""
+    """The benchmarks' own virtual environment, made on first use; its packages can be imported afterwards.
+
+    Raises BenchmarkError where they cannot be fetched.
+    """
     folder = BUILT / f"venv-{sys.version_info.major}.{sys.version_info.minor}"
     stamp, wanted = folder / "packages", "\n".join(PACKAGES)
     if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip = (folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run([*pip, "--only-binary", ":all:", *PACKAGES], check=True, timeout=PIP_SECONDS)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            subprocess.run([*pip, "--only-binary", ":all:", *PACKAGES], check=True, timeout=PIP_SECONDS)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise BenchmarkError(f"{' '.join(PACKAGES)} cannot be installed: {error}") from error
         stamp.write_text(wanted)
     site.addsitedir(str(next((folder / "lib").glob("python*/site-packages"))))
     return folder
@@ -116,12 +139,16 @@ def compile_c(job: str) -> Path:
     return _compile(command, f"{job}_c", [SOURCES / "c" / f"{job}.c"], "-lm")
 
 
-def compile_go(job: str, *shared: str) -> Path:
+def compile_go(job: str, *shared: str) -> Path | None:
     """The peer `go/<job>.go` with `go/peer.go` and what it shares with other peers, by the fetched toolchain.
 
-    Raises CalledProcessError.
+    None where that cannot be fetched. Raises CalledProcessError.
     """
-    go = environment() / "bin" / "go"
+    try:
+        go = environment() / "bin" / "go"
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return None
     sources = [SOURCES / "go" / f"{name}.go" for name in ("peer", *shared, job)]
     return _compile([str(go), "build"], f"{job}_go", sources)
 
@@ -137,25 +164,29 @@ def _compile(command: Sequence[str], name: str, sources: Sequence[Path], *more: 
 
 
 def compare(
-    job: str, inside: Mapping[str, Contender], peers: Mapping[str, Sequence[str | Path]] | None = None,
-    operations: int = 1, rounds: int = ROUNDS,
+    job: str, inside: Mapping[str, Contender | None],
+    peers: Mapping[str, Sequence[str | Path | None]] | None = None, operations: int = 1, rounds: int = ROUNDS,
 ) -> Row:  # fmt: skip
-    """The row of `job`: nanoseconds of CPU time an operation for every contender, and the ratio to Go.
+    """The row of `job`: nanoseconds of CPU time an operation for every contender, and the ratio to each.
 
     `peers` maps the key (`c`, `go`, ...) to a compiled program and its arguments; one unit of work is
     `operations` operations. Raises RuntimeError when two contenders disagree about the result.
     """
     with ExitStack() as stack:
-        contenders = dict(inside)
+        contenders = {name: contender for name, contender in inside.items() if contender is not None}
         for name, (program, *arguments) in (peers or {}).items():
-            contenders[name] = stack.enter_context(Outside(Path(program), *arguments))
+            if program is not None:
+                peer = Outside(Path(program), *(each for each in arguments if each is not None))
+                contenders[name] = stack.enter_context(peer)
         _agree(job, contenders)
         times = _interleaved(contenders, rounds)
     row: Row = {"job": job, "n": rounds}
     row |= {f"{name}_ns": each / operations for name, each in times.items()}
     if "cython" in times:
         row |= {f"ratio_{name}": times["cython"] / times[name] for name in times if name != "cython"}
-    return row
+    missing = [name for name in (*inside, *(peers or {})) if name not in times]
+    row |= {key: None for name in missing for key in (f"{name}_ns", f"ratio_{name}")}
+    return row | {"missing": missing} if missing else row
 
 
 def _agree(job: str, contenders: Mapping[str, Contender]) -> None:
@@ -186,7 +217,12 @@ def _repeats(contender: Contender) -> int:
     return max(1, min(MOST_REPEATS, round(repeats * SAMPLE_NS / max(spent, 1))))
 
 
-def promise(row: Row, bound: str, most: float) -> Row:
-    """Say in `row` that its figure `bound` may be at most `most`; several promises must all hold."""
-    goals = [*row.get("goals", ()), {"at": bound, "most": most}]
-    return row | {"goals": goals, "met": all(row[goal["at"]] <= goal["most"] for goal in goals)}
+def promise(row: Row, bound: str, most: float | None = None, least: float | None = None) -> Row:
+    """Say in `row` that its figure `bound` is at most `most` or at least `least`; all promises must hold.
+
+    `met` is None while a figure that was promised is missing.
+    """
+    goal = {"at": bound, "most": most} if least is None else {"at": bound, "least": least}
+    goals = [*row.get("goals", ()), goal]
+    known = all(row.get(goal["at"]) is not None for goal in goals)
+    return row | {"goals": goals, "met": all(holds(row, goal) for goal in goals) if known else None}

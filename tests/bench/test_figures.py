@@ -37,9 +37,21 @@ def test_says_nothing_of_a_figure_without_a_goal() -> None:
 
 
 def test_names_what_moved_by_more_than_a_fifth_and_nothing_else() -> None:
-    before = [measured("job", "a", "ms", [10.0]), {"job": "pair", "cython_ns": 100, "go_ns": 50}]
-    after = [measured("job", "a", "ms", [12.0]), {"job": "pair", "cython_ns": 121, "go_ns": 50, "c_ns": 9}]
-    assert list(drifted(after, before)) == ["pair  cython_ns: 100 -> 121 (+21%)"]
+    before = [
+        measured("job", "a", "ms", [10.0]),
+        {"job": "pair", "go_ns": 50, "ratio_go": 1.0, "ratio_c": 2.0},
+    ]
+    after = [
+        measured("job", "a", "ms", [12.0]),
+        {"job": "pair", "go_ns": 99, "ratio_go": 1.21, "ratio_c": 1.6},
+    ]
+    assert list(drifted(after, before)) == ["pair ratio_go: 1 -> 1.21 (+21%)"]
+
+
+def test_names_what_cannot_be_compared() -> None:
+    before = [{"job": "pair", "ratio_go": 0.5}, {"job": "gone", "ratio_go": 1}]
+    after = [{"job": "pair", "ratio_go": None, "missing": ["go"]}, {"job": "new", "ratio_go": 1}]
+    assert list(drifted(after, before)) == ["pair ratio_go: 0.5 -> missing", "new: was not measured before"]
 
 
 def test_shows_rows_of_both_shapes() -> None:

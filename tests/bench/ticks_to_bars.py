@@ -9,7 +9,7 @@ from typing import Any
 from native import market_py
 from tests.bench.figures import Row
 from tests.bench.market_data import Columns, bars_text, day_of, rows_text, ticks, write
-from tests.bench.side_by_side import Contender, Inside, compare, compile_c, compile_go, environment, promise
+from tests.bench.side_by_side import Contender, Inside, compare, compile_c, compile_go, optional, promise
 
 COUNT, MINUTES = 1_000_000, 1
 MOST_APART_NS = 150_000_000
@@ -17,10 +17,9 @@ GOAL_GO = 1.1
 
 
 def measure() -> list[Row]:
-    environment()
     columns = ticks(COUNT, MOST_APART_NS)
     file = write("ticks.bin", columns)
-    inside: dict[str, Contender] = {
+    inside: dict[str, Contender | None] = {
         "pure": _ours(market_py, columns),
         "cython": _ours(importlib.import_module("native.market_c"), columns),
         "pandas": _pandas(columns),
@@ -35,8 +34,10 @@ def _ours(module: ModuleType, columns: Columns) -> Contender:
     return Inside(lambda: module.ticks_to_bars(*columns, MINUTES, day_of, out), bars_text)
 
 
-def _pandas(columns: Columns) -> Contender:
-    pandas = importlib.import_module("pandas")
+def _pandas(columns: Columns) -> Contender | None:
+    pandas = optional("pandas")
+    if pandas is None:
+        return None
     index = pandas.to_datetime(columns[0])
     prices, sizes = (pandas.Series(column, index) for column in columns[1:])
 
@@ -52,8 +53,10 @@ def _pandas(columns: Columns) -> Contender:
     return Inside(work, text)
 
 
-def _polars(columns: Columns) -> Contender:
-    polars = importlib.import_module("polars")
+def _polars(columns: Columns) -> Contender | None:
+    polars = optional("polars")
+    if polars is None:
+        return None
     frame = polars.DataFrame(dict(zip(("start", "price", "size"), map(list, columns), strict=True)))
     frame = frame.with_columns(polars.col("start").cast(polars.Datetime("ns")))
     price = polars.col("price")

@@ -8,9 +8,9 @@ enum { MOST = 8 };
 typedef struct { int64_t weight, tick_value, fee, most, open_ns, until_ns; const char *contract; } Product;
 typedef struct {
     char tag[24];
-    const char *contract, *parent;
-    int64_t side, size, filled, kind, price, bracket_stop, bracket_target;
-    bool entry, live;
+    const char *contract, *parent, *oco;
+    int64_t account, side, size, filled, kind, limit, stop, bracket_stop, bracket_target;
+    bool entry, live, has_limit, has_stop, has_bracket;
 } Order;
 typedef struct { const char *contract; const Product *known; int64_t buys, sells; } Pending;
 typedef struct { int64_t remaining; const Order *from; } Leg;
@@ -21,11 +21,15 @@ static struct {
     int64_t full_until, day_from, day_until, echo_until;
 } rules;
 static struct {
-    int64_t utc, mono, bid, ask, last, recv, day, equity, floor;
+    int64_t utc, mono, bid, ask, last, recv, day, balance, equity, floor;
     const char *contract, *journal_failed;
-    bool active, listed, synced, armed, can_trade;
-    int64_t unknown;
+    const Product *instrument;
+    bool active, listed, synced, armed, has_account, can_trade, has_bid, has_ask, has_last;
+    bool has_day, has_balance, has_equity, has_floor;
+    int64_t account, unknown;
 } seen;
+static struct { const char *tag; int64_t size; } raised[MOST];
+static int64_t raised_count;
 static Product products[MOST];
 static struct { const char *contract; int64_t net; } positions[MOST];
 static Order live[MOST], *asked;
@@ -62,10 +66,11 @@ static int64_t net_of(const char *contract) {
 
 static bool collared(const Order *o) {
     int64_t near = o->side > 0 ? seen.ask : seen.bid, spread = plus(seen.ask, -seen.bid);
-    if (spread < 0 || spread > rules.collar || size_of(plus(seen.last, -near)) > rules.collar) return true;
-    if (o->kind == 0) return false;
-    if (o->kind == 2 && times(plus(o->price, -near), o->side) <= 0) return true;
-    return size_of(plus(o->price, -near)) > rules.collar;
+    if (spread < 0 || spread > rules.collar) return true;
+    if (seen.has_last && size_of(plus(seen.last, -near)) > rules.collar) return true;
+    if (o->has_stop && times(plus(o->stop, -near), o->side) <= 0) return true;
+    int64_t price = o->has_stop ? o->stop : o->has_limit ? o->limit : near;
+    return size_of(plus(price, -near)) > rules.collar;
 }
 
 static void add(Pending *found, int *count, const char *contract, int64_t side, int64_t size) {
@@ -85,6 +90,12 @@ static void take_leg(Leg *legs, int *count, int64_t left, const Order *each) {
     legs[(*count)++] = (Leg){left, each};
 }
 
+static int64_t raised_to(const Order *o) {
+    for (int64_t i = 0; i < raised_count; i++)
+        if (!strcmp(raised[i].tag, o->tag)) return larger(0, plus(raised[i].size, -o->size));
+    return 0;
+}
+
 static bool too_many(const Order *o, const Product *own) {
     Pending found[2 * MOST + 1];
     Leg legs[MOST], left[MOST];
@@ -94,6 +105,7 @@ static bool too_many(const Order *o, const Product *own) {
         const Order *each = &live[i];
         if (!strcmp(each->tag, o->tag)) each = o, placed = true;
         int64_t rest = remaining(each);
+        if (raised_count && rest) rest = plus(rest, raised_to(each));
         if (!each->entry && each->parent) {
             take_leg(legs, &leg_count, rest, each);
             continue;
@@ -123,10 +135,28 @@ static int64_t at_risk(const Order *o) {
     return times(remaining(o), plus(times(plus(rules.slippage, o->bracket_stop), p->tick_value), p->fee));
 }
 
+typedef struct { const char *oco; int64_t counted; } Group;
+
+static int64_t dearest(Group *groups, int *count, const Order *o, int64_t loss) {
+    if (!o->oco) return loss;
+    for (int i = 0; i < *count; i++)
+        if (!strcmp(groups[i].oco, o->oco)) {
+            int64_t more = larger(0, plus(loss, -groups[i].counted));
+            groups[i].counted = larger(loss, groups[i].counted);
+            return more;
+        }
+    groups[(*count)++] = (Group){o->oco, loss};
+    return loss;
+}
+
 static bool too_dear(const Order *o) {
-    int64_t risk = at_risk(o);
+    if (!seen.has_day || !seen.has_equity || !seen.has_balance || !seen.has_floor) return true;
+    Group groups[MOST + 1];
+    int count = 0;
+    int64_t risk = dearest(groups, &count, o, at_risk(o));
     for (int64_t i = 0; i < live_count; i++)
-        if (live[i].entry && strcmp(live[i].tag, o->tag)) risk = plus(risk, at_risk(&live[i]));
+        if (live[i].entry && strcmp(live[i].tag, o->tag))
+            risk = plus(risk, dearest(groups, &count, &live[i], at_risk(&live[i])));
     for (int64_t i = 0; i < position_count; i++) {
         const Product *p = product(positions[i].contract);
         int64_t each = plus(times(p->tick_value, rules.slippage), (p->fee + 1) / 2);
@@ -138,19 +168,22 @@ static bool too_dear(const Order *o) {
 
 static int64_t checked(const Order *o) {
     if (o->size < 1 || o->size <= o->filled || o->kind < 0 || o->kind > 2) return 0;
-    if (!seen.listed) return 1;
+    if (o->has_limit != (o->kind == 1) || o->has_stop != (o->kind == 2)) return 0;
+    if (!seen.listed || (seen.has_account && seen.account != o->account)) return 1;
     if (!seen.synced) return 2;
     if (!seen.active) return 3;
     if (!seen.armed) return 4;
     if (seen.unknown) return 5;
     if (*seen.journal_failed) return 6;
-    if (!seen.can_trade) return 7;
+    if (!seen.has_account || !seen.can_trade) return 7;
     const Product *own = product(o->contract);
-    if (!own) return 8;
-    if (o->bracket_stop < rules.least_bracket) return 9;
-    if (o->bracket_target && o->bracket_target < rules.least_bracket) return 9;
+    if (!own || seen.instrument != own) return 8;
+    int64_t stop = o->has_bracket ? o->bracket_stop : 0, target = o->has_bracket ? o->bracket_target : 0;
+    if (o->entry && (stop < rules.least_bracket || (target && target < rules.least_bracket))) return 9;
     if (o->size > rules.order_contracts) return 10;
+    if (!o->entry) return 11;
     if (seen.utc < own->open_ns || seen.utc >= own->until_ns) return 12;
+    if (!seen.has_bid || !seen.has_ask) return 13;
     int64_t age = plus(seen.mono, -seen.recv);
     if (strcmp(seen.contract, o->contract) || age < 0 || age > rules.quote_age) return 13;
     if (collared(o)) return 14;
@@ -168,9 +201,12 @@ static Order *load_orders(Order *list, int64_t count, char prefix) {
         snprintf(o->tag, sizeof o->tag, "%c%" PRId64, prefix, i);
         o->contract = contracts[*next++];
         o->side = *next++, o->size = *next++, o->filled = *next++, o->kind = *next++;
-        o->entry = *next++, o->price = *next++;
+        o->account = 1, o->has_limit = o->kind == 1, o->has_stop = o->kind == 2;
+        o->entry = *next++, o->limit = *next++, o->stop = *next++;
         o->bracket_stop = *next++, o->bracket_target = *next++;
-        o->parent = *next++ ? "e0" : NULL;
+        o->has_bracket = o->bracket_stop != 0;
+        o->parent = *next++ ? "filled" : NULL;
+        o->oco = *next++ ? "pair" : NULL;
         o->live = *next++;
     }
     return list;
@@ -186,10 +222,13 @@ static void load(const char *path) {
         memcpy(&products[i], next, 6 * sizeof *next);
         products[i].contract = contracts[i];
     }
-    memcpy(&seen, next, 9 * sizeof *next);
-    next += 9;
+    memcpy(&seen, next, 10 * sizeof *next);
+    next += 10;
     seen.contract = contracts[0], seen.journal_failed = "";
-    seen.active = seen.listed = seen.synced = seen.armed = seen.can_trade = true;
+    seen.active = seen.listed = seen.synced = seen.armed = seen.has_account = seen.can_trade = true;
+    seen.has_bid = seen.has_ask = seen.has_last = true;
+    seen.has_day = seen.has_balance = seen.has_equity = seen.has_floor = true;
+    seen.account = 1, seen.instrument = &products[0];
     position_count = *next++;
     for (int64_t i = 0; i < position_count; i++, next += 2) {
         positions[i].contract = contracts[next[0]];

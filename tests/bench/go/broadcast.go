@@ -50,11 +50,11 @@ func hand(inboxes []chan []byte, message []byte) {
 }
 
 func main() {
-	count, err := strconv.Atoi(os.Args[2])
+	count, err := strconv.Atoi(os.Args[3])
 	must(err)
-	inboxes := connect(os.Args[1], count)
+	inboxes := connect(os.Args[2], count)
 	first := 0
-	if os.Args[3] == "latest" {
+	if os.Args[1] == "latest" {
 		first = updates - 1
 	}
 	batch := func() {
