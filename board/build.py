@@ -31,6 +31,10 @@ class BuildError(Exception):
     """A target that cannot be built here; the text says why and what to do."""
 
 
+class NoCompilerError(BuildError):
+    """No compiler that could build the target is installed; the text says what to install."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What one product is made from: folders of sources and single files, below the project's root."""
@@ -86,7 +90,7 @@ def hash_literal(target: str) -> str:
 def build(name: str) -> Path:
     """Build a target unless it is up to date; returns its path.
 
-    Raises BuildError for an unknown target, without a compiler, and when the compiler refuses.
+    Raises BuildError for an unknown target and when the compiler refuses, NoCompilerError without one.
     """
     if name not in TARGETS:
         raise BuildError(f"no target {name}; there are {', '.join(TARGETS)}")

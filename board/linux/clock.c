@@ -1,3 +1,4 @@
+/* Implements clock.h on Linux. */
 #define _GNU_SOURCE
 #include "clock.h"
 

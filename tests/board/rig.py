@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from board.build import BuildError, build
+from board.build import NoCompilerError, build
 from native import wire_py as wire
 
 TRIPPED, READY, RUN, FAULT = 0, 1, 2, 3
@@ -47,7 +47,7 @@ def library() -> ctypes.CDLL:
     """The firmware as a library that stops at undefined behaviour; skips where it cannot be built."""
     try:
         path: Path = build("library-checked")
-    except BuildError as error:
+    except NoCompilerError as error:
         pytest.skip(str(error))
     loaded = ctypes.CDLL(str(path))
     for name in ("probe_size", "probe_decode", "probe_encode", "core_send"):

@@ -41,42 +41,73 @@ def tool(name: str, package: str) -> str:
 
 
 @pytest.fixture
-def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The sources in a place of their own, which the builder is pointed at."""
-    shutil.copytree(BOARD, tmp_path / "board", ignore=shutil.ignore_patterns("build", "__pycache__"))
-    monkeypatch.setattr(builder, "HERE", tmp_path / "board")
-    monkeypatch.setattr(builder, "BUILT", tmp_path / "board" / "build")
-    return tmp_path / "board"
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small firmware in a place of its own, which the builder is pointed at; its target is ``small``."""
+    board = tmp_path / "board"
+    for folder in ("firmware", "linux", "qemu"):
+        (board / folder).mkdir(parents=True)
+    (board / "protocol.h").write_text("#define P_ANSWER 42 /* as good as any */\n")
+    (board / "firmware" / "small.h").write_text('#include "../protocol.h"\nint answer(void);\n')
+    (board / "firmware" / "small.c").write_text(
+        '#include "small.h"\nint answer(void)\n{\n    return P_ANSWER;\n}\n'
+    )
+    (board / "linux" / "main.c").write_text(
+        '#include "../firmware/small.h"\nint main(void)\n{\n    return answer();\n}\n'
+    )
+    monkeypatch.setattr(builder, "HERE", board)
+    monkeypatch.setattr(builder, "BUILT", board / "build")
+    monkeypatch.setitem(builder.TARGETS, "small", builder.Target("small", ("board/firmware", "board/linux")))
+    return board
+
+
+def answer(program: Path) -> int:
+    return subprocess.run([program]).returncode
 
 
 @needs_compiler
-def test_builds_once_and_again_when_a_source_changed(copy: Path) -> None:
-    path = build("virtual-board")
-    made = path.stat().st_mtime_ns, path.stat().st_ino
-    assert build("virtual-board") == path
-    assert (path.stat().st_mtime_ns, path.stat().st_ino) == made
-    source = copy / "linux" / "clock.h"
-    source.write_text(source.read_text() + "\n")
-    build("virtual-board")
-    assert path.stat().st_ino != made[1]
+def test_builds_once(place: Path) -> None:
+    path = build("small")
+    assert answer(path) == 42
+    inode = path.stat().st_ino
+    assert build("small") == path
+    assert path.stat().st_ino == inode
 
 
 @needs_compiler
-def test_a_source_that_does_not_compile_is_an_error_and_leaves_the_old_build(copy: Path) -> None:
-    path = build("virtual-board")
-    before = path.read_bytes()
-    (copy / "linux" / "clock.c").write_text("int main(void) { return missing; }\n")
+@pytest.mark.parametrize("file", ["protocol.h", "firmware/small.c", "firmware/small.h", "linux/main.c"])
+def test_builds_again_when_a_source_changed(place: Path, file: str) -> None:
+    inode = build("small").stat().st_ino
+    (place / file).write_text((place / file).read_text().replace("42", "43") + "\n")
+    path = build("small")
+    assert path.stat().st_ino != inode
+    assert answer(path) == (43 if file == "protocol.h" else 42)
+
+
+@needs_compiler
+def test_builds_again_when_the_program_or_its_stamp_is_gone(place: Path) -> None:
+    path = build("small")
+    path.unlink()
+    assert answer(build("small")) == 42
+    path.with_name("small.stamp").unlink()
+    assert answer(build("small")) == 42
+
+
+@needs_compiler
+def test_a_source_that_does_not_compile_is_an_error_and_leaves_the_old_build(place: Path) -> None:
+    path = build("small")
+    (place / "linux" / "main.c").write_text("int main(void) { return missing; }\n")
     with pytest.raises(BuildError, match="missing"):
-        build("virtual-board")
-    assert path.read_bytes() == before
+        build("small")
+    assert answer(path) == 42
+    assert sorted(file.name for file in path.parent.iterdir()) == ["lock", "small", "small.stamp"]
 
 
 @needs_compiler
-def test_a_warning_is_an_error(copy: Path) -> None:
-    source = copy / "firmware" / "age.h"
-    source.write_text(source.read_text().replace("(uint16_t)(age + elapsed_ms)", "age + elapsed_ms"))
-    with pytest.raises(BuildError, match="-Werror=conversion"):
-        build("virtual-board")
+def test_a_warning_is_an_error(place: Path) -> None:
+    source = place / "firmware" / "small.c"
+    source.write_text(source.read_text() + "char narrow(int wide);\nchar narrow(int wide) { return wide; }\n")
+    with pytest.raises(BuildError, match=r"-Werror=conversion"):
+        build("small")
 
 
 def test_says_what_to_install_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,18 +155,16 @@ def test_fails_with_words_as_a_program(arguments: tuple[str, ...], code: int, wo
     assert "Traceback" not in done.stderr
 
 
-def test_the_hash_tells_targets_and_changes_apart(copy: Path) -> None:
+def test_the_hash_tells_targets_and_changes_apart(place: Path) -> None:
     linux, qemu = firmware_hash("linux"), firmware_hash("qemu")
     assert len({linux, qemu}) == 2
     assert bytes(int(byte, 16) for byte in hash_literal("linux").split(",")) == linux
-    source = copy / "firmware" / "frame.c"
-    source.write_text(source.read_text() + "\n")
-    assert firmware_hash("linux") != linux
+    (place / "linux" / "note.txt").write_text("no source")
+    assert firmware_hash("linux") == linux
+    (place / "linux" / "main.c").write_text("")
+    assert (firmware_hash("linux") == linux, firmware_hash("qemu") == qemu) == (False, True)
+    (place / "firmware" / "small.c").write_text("")
     assert firmware_hash("qemu") != qemu
-    (copy / "linux" / "note.txt").write_text("no source")
-    changed = firmware_hash("linux")
-    (copy / "linux" / "clock.h").write_text("")
-    assert firmware_hash("linux") != changed
 
 
 def definitions() -> list[tuple[str, str, str]]:

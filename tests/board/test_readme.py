@@ -1,4 +1,4 @@
-"""``board/README.md`` says what the sources say: tables and diagrams are made from them, links lead somewhere."""
+"""``board/README.md`` says what the sources say: tables and diagrams are made from them."""
 
 from __future__ import annotations
 

@@ -17,13 +17,21 @@ from typing import Any
 
 import pytest
 
-from board.build import BuildError, build, firmware_hash
+from board.build import NoCompilerError, build, firmware_hash
 from native import wire_py as wire
 
 U32 = 0xFFFFFFFF
 PATIENCE_S = 20  # for what takes milliseconds: the machine may be busy
 HELLO, BEAT, ACK, ARM, STOP, LIGHTS = 1, 2, 3, 4, 5, 6
 WELCOME, BOARD_BEAT, TRIP = 0x41, 0x42, 0x43
+
+
+def built() -> str:
+    """The program's path; skips where there is no compiler."""
+    try:
+        return str(build("virtual-board"))
+    except NoCompilerError as error:
+        pytest.skip(str(error))
 
 
 class Port:
@@ -70,7 +78,7 @@ class Virtual:
     def __init__(self, folder: Path, *options: str) -> None:
         self.link = str(folder / "link")
         control = str(folder / "control")
-        command = [str(build("virtual-board")), "--link", self.link, "--control", control, *options]
+        command = [built(), "--link", self.link, "--control", control, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.greeting = json.loads(self.process.stdout.readline())
@@ -132,10 +140,7 @@ class Virtual:
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Virtual]:
-    try:
-        virtual = Virtual(tmp_path, "--seed", "1")
-    except BuildError as error:
-        pytest.skip(str(error))
+    virtual = Virtual(tmp_path, "--seed", "1")
     yield virtual
     virtual.close()
 
@@ -310,10 +315,7 @@ def test_serves_at_most_eight_at_a_time(board: Virtual) -> None:
 
 
 def test_one_channel_and_a_clock_about_to_wrap(tmp_path: Path) -> None:
-    try:
-        virtual = Virtual(tmp_path, "--one-channel", "--uptime", str(2**32 - 300), "--seed", "3")
-    except BuildError as error:
-        pytest.skip(str(error))
+    virtual = Virtual(tmp_path, "--one-channel", "--uptime", str(2**32 - 300), "--seed", "3")
     try:
         port = virtual.run()
         port.frames.clear()
@@ -330,10 +332,7 @@ def test_removes_its_paths_on_sigterm(tmp_path: Path, board: Virtual) -> None:
 
 
 def test_ends_with_its_parent(tmp_path: Path) -> None:
-    try:
-        program = build("virtual-board")
-    except BuildError as error:
-        pytest.skip(str(error))
+    program = built()
     script = (
         "import subprocess, sys\n"
         "p = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)\n"
@@ -343,7 +342,7 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     )
     options = ["--link", str(tmp_path / "link"), "--control", str(tmp_path / "control")]
     parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(program), *options],
+        [sys.executable, "-c", script, program, *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -360,20 +359,14 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     "options", [[], ["--link", "x"], ["--link", "x", "--control", "y", "--seed", "z"], ["--what"]]
 )
 def test_explains_its_usage(options: list[str]) -> None:
-    try:
-        program = build("virtual-board")
-    except BuildError as error:
-        pytest.skip(str(error))
+    program = built()
     done = subprocess.run([program, *options], capture_output=True, text=True)
     assert done.returncode == 2
     assert "usage: virtual-board --link PATH" in done.stderr
 
 
 def test_fails_with_words_where_it_cannot_make_its_paths(tmp_path: Path) -> None:
-    try:
-        program = build("virtual-board")
-    except BuildError as error:
-        pytest.skip(str(error))
+    program = built()
     gone = str(tmp_path / "gone" / "link")
     done = subprocess.run(
         [program, "--link", gone, "--control", str(tmp_path / "c")], capture_output=True, text=True
