@@ -19,6 +19,12 @@ CHANGES = {
     "rearm": "allow trading again after a halt",
     "accept-difference": "accept that books and venue differ, with a reason",
 }
+BOARD = {
+    "status": "its session, contacts and output",
+    "test": "open the switch and see that trading halts; needs you at the switch",
+    "arm": "allow trading again, and wait until the board's output is on",
+    "switch": "move the switch of a virtual board, as in the demo",
+}
 # Commands with options of their own: the module has add_arguments(parser) and run(arguments) -> int.
 DELEGATED = {
     "simulate": ("app.simulator.main", "serve the venue's API with a simulated market"),
@@ -37,6 +43,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     for name, text in CHANGES.items():
         _changing(commands.add_parser(name, help=text, description=text, epilog=EPILOG), name)
     _native(commands)
+    _board(commands)
     _services(commands)
     for name, (module, text) in DELEGATED.items():
         own = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
@@ -75,6 +82,21 @@ def _native(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     native.add_argument("module", metavar="MODULE", help="as plimsoll status names it")
     native.add_argument("reason", nargs="+", metavar="REASON", help="kept in the audit")
     native.set_defaults(run=_lazily("app.cli.client", "clear_exception"), command="native-clear")
+
+
+def _board(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "the board with the kill switch"
+    board = commands.add_parser("board", help=text, description=text, epilog=EPILOG)
+    whats = board.add_subparsers(metavar="WHAT", required=True)
+    for name, text in BOARD.items():
+        what = whats.add_parser(name, help=text, description=text, epilog=EPILOG)
+        _places(what)
+        what.add_argument("--json", action="store_true", help="print JSON")
+        if name == "arm":
+            what.add_argument("reason", nargs="*", default=[], metavar="REASON", help="kept in the audit")
+        if name == "switch":
+            what.add_argument("to", choices=("open", "closed"))
+        what.set_defaults(run=_lazily("app.cli.board", name))
 
 
 def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

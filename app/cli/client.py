@@ -48,7 +48,7 @@ def change(arguments: Namespace) -> int:
     folder, why = places.data_dir(arguments), arguments.why or " ".join(arguments.reason)
     answer = ask(folder, arguments.command, why)
     if answer is not None and arguments.command == "rearm":
-        answer = _rearmed(folder, answer)
+        answer = rearmed(folder, answer)
     if answer is None:
         if arguments.command != "halt":
             raise Refused("service.missing", hint=NOT_WITHOUT[arguments.command])
@@ -87,7 +87,7 @@ def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
         return _opened(_exchange(link, {"command": command, "why": why}))
 
 
-def _rearmed(folder: Path, answer: dict[str, Any]) -> dict[str, Any]:
+def rearmed(folder: Path, answer: dict[str, Any]) -> dict[str, Any]:
     """A re-arm counts once it is on disk, some milliseconds after its answer: what it came to.
 
     `rearmed` is False when it was still under way after REARM_POLLS looks.

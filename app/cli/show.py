@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.engine.snapshot import GoalView, ReasonView
+from app.engine.snapshot import BoardView, GoalView, ReasonView
 from app.web import words
 
 Row = Mapping[str, Any]
@@ -42,6 +42,7 @@ def _online(view: Row) -> list[str]:
         text.append(f"  goal {goal['goal']}: {words.pursuit(GoalView(**goal))}")
     text.append("link    " + ("up" if view["link_up"] else f"down {words.once(view['link_detail'])}"))
     text.append("journal " + (view["journal"] or "ok"))
+    text.append("switch  " + words.switch(view["panel"], BoardView(**view["board"])))
     if account:
         text.append(f"account {account['name']}: balance {account['balance']}, equity {account['equity']}, ")
         text[-1] += f"{account['floor_distance'] or 'unknown'} above the floor"

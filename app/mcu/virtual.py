@@ -24,6 +24,11 @@ ANSWER_S = 5.0
 LINE_LIMIT = 65_536  # bytes of an answer; the state with its matrix takes some hundred
 
 
+def control_of(link: Path) -> Path:
+    """Where the board whose tty is at `link` takes commands."""
+    return link.with_name(link.name + ".control")
+
+
 async def build() -> Path:
     """The program, compiled unless it is up to date. Raises Unreachable where that is not possible."""
     process = await asyncio.create_subprocess_exec(
@@ -58,7 +63,8 @@ class VirtualBoard:
 
         Raises Unreachable when it does not come up.
         """
-        link, control = folder / "board", folder / "board.control"
+        link = folder / "board"
+        control = control_of(link)
         process = await asyncio.create_subprocess_exec(
             *(os.fspath(program), "--link", os.fspath(link), "--control", os.fspath(control), *options),
             stdin=asyncio.subprocess.DEVNULL,
@@ -91,22 +97,7 @@ class VirtualBoard:
 
     async def ask(self, command: str) -> dict[str, Any]:
         """One command to its control socket, and the answer. Raises Unreachable, Theirs."""
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                reader, writer = await asyncio.open_unix_connection(self.control, limit=LINE_LIMIT)
-                try:
-                    writer.write(command.encode() + b"\n")
-                    line = await reader.readline()
-                finally:
-                    writer.close()
-            answer: dict[str, Any] = json.loads(line)
-        except (OSError, TimeoutError) as error:
-            raise Unreachable("virtual board", error or "no answer") from None
-        except ValueError:
-            raise Theirs("virtual board", "its answer made no sense") from None
-        if "error" in answer:
-            raise Theirs("virtual board", f"{command}: {answer['error']}")
-        return answer
+        return await ask(self.control, command)
 
     async def stop(self) -> None:
         """Idempotent."""
@@ -116,6 +107,26 @@ class VirtualBoard:
                 async with asyncio.timeout(STOP_S):
                     await self._process.wait()
         await _end(self._process)
+
+
+async def ask(control: Path, command: str) -> dict[str, Any]:
+    """One command to the board that listens at `control`, and its answer. Raises Unreachable, Theirs."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            reader, writer = await asyncio.open_unix_connection(control, limit=LINE_LIMIT)
+            try:
+                writer.write(command.encode() + b"\n")
+                line = await reader.readline()
+            finally:
+                writer.close()
+        answer: dict[str, Any] = json.loads(line)
+    except (OSError, TimeoutError) as error:
+        raise Unreachable("virtual board", error or "no answer") from None
+    except ValueError:
+        raise Theirs("virtual board", "its answer made no sense") from None
+    if "error" in answer:
+        raise Theirs("virtual board", f"{command}: {answer['error']}")
+    return answer
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -284,7 +284,7 @@ def _events(view: Snapshot) -> str:
 def _foot(view: Snapshot) -> str:
     journal = f'<b class="bad">cannot be written: {_text(view.journal)}</b>' if view.journal else "written"
     link = "connected" if view.link_up else f'<b class="bad">down {_text(words.once(view.link_detail))}</b>'
-    switch = _text(view.panel)
+    switch = _text(words.switch(view.panel, view.board))
     facts: Iterable[tuple[str, str]] = (
         ("venue", link),
         ("books", "agree with the venue" if view.synced else '<b class="bad">not compared yet</b>'),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from app.engine.snapshot import GoalView, ReasonView
+from app.engine.snapshot import BoardView, GoalView, ReasonView
 
 NS = 1_000_000_000
 NEW_YORK = ZoneInfo("America/New_York")  # the exchange's day as its traders say it
@@ -38,6 +38,14 @@ PHRASES: Mapping[str, str] = {
     "both_filled": "both sides of an entry pair filled",
     "unknown_order": "the fate of an order is unknown",
     "twins": "a compiled module and its Python source disagree",
+}
+# What the board does, after the position of its switch.
+BOARDS: Mapping[str, str] = {
+    "run": "output on",
+    "ready": "ready, output off",
+    "tripped": "tripped",
+    "fault": "fault",
+    "silent": "",
 }
 STATES: Mapping[str, str] = {"active": "Active", "reducing": "Reducing", "halted": "Halted"}
 SAID = frozenset({"", "confirmed"})  # details of a goal that only repeat what its sentence says
@@ -104,6 +112,17 @@ def twins(modes: Mapping[str, str]) -> str:
     usual = others.pop("compiled", [])
     named = [f"{mode}: {', '.join(names)}" for mode, names in sorted(others.items())]
     return "; ".join(["compiled", *named] if usual or not named else named)
+
+
+def switch(panel: str, board: BoardView) -> str:
+    """The switch and its board: "closed, output on", "silent (no such device)", "open, tripped by switch"."""
+    if board.mode == "stand-in":
+        return f"none: a stand-in in software, {panel}"
+    did = BOARDS.get(board.state, board.state)
+    did += f" by {board.cause}" if board.cause and did == "tripped" else ""
+    kind = ", virtual board" if board.mode == "virtual" else ""
+    why = "; ".join(filter(None, (*board.faults, board.detail if panel == "silent" else "")))
+    return ", ".join(filter(None, (panel, did))) + kind + (f" ({why})" if why else "")
 
 
 def time_of_day(utc_ns: int) -> str:
