@@ -15,7 +15,7 @@ from app.domain.calendar import Session, TradingCalendar
 from app.domain.events import AccountReport
 from app.domain.instruments import Instrument
 from app.domain.market import Quote
-from app.domain.orders import TERMINAL, Order, OrderType, Role
+from app.domain.orders import TERMINAL, Bracket, Order, OrderState, OrderType, Role
 from app.domain.units import money
 from app.errors import Refused
 from app.risk import exposure
@@ -69,13 +69,17 @@ PRICES: dict[OrderType, tuple[bool, bool]] = {
     OrderType.JOIN_ASK: (False, False),
 }
 
-# What `native.gate` compares by identity: an entry's role, the open state, the ended states, the prices.
+# What `native.gate` compares by identity: an entry's role, the open state, an order's usual states and the
+# ended ones, the prices; and the classes of all that it reads.
 _WORDS = (
     Role.ENTRY,
     TradingState.ACTIVE,
+    OrderState.WORKING,
+    OrderState.PENDING,
     tuple(TERMINAL),
     tuple((kind, *prices) for kind, prices in PRICES.items()),
 )
+_KINDS = (Order, GateView, Quote, Bracket, AccountReport)
 
 
 class Desk:
@@ -88,7 +92,7 @@ class Desk:
         self.throttle = Throttle(limits, calendar)
         self.raised: dict[str, int] = {}  # tag -> size approved by a modification, until the order has it
         self._products: dict[str, Instrument] = {}
-        self._native = gate.Gate(limits, _WORDS, self.raised)
+        self._native = gate.Gate(limits, _WORDS, self.raised, _KINDS)
 
     def first_doubt(self, order: Order, view: GateView) -> int:
         """The place in `EXPOSING_PLACE` of the first rule that fails or is not settled by arithmetic alone.

@@ -1,8 +1,10 @@
 """Job `risk_check`: every rule of the gate on an order that could add exposure, with a position and its legs.
 
-A thousand different orders, most of which pass; the same rules in Go and C on structs of their own, looked up
+A thousand different orders, half of which pass; the same rules in Go and C on structs of their own, looked up
 by contract text. Ours is `native.gate.Gate.check` on the engine's own order and view objects, one Python call
-an order; `rules_ns` is `app.risk.checks` without it, which is what it replaces.
+an order; `engine_ns` is the call that the engine's gate makes (`Desk.first_doubt`, which makes that one),
+`cython_caller_ns` the same from another compiled module, `rules_ns` is `app.risk.checks` without it, which is
+what it replaces.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import importlib
 import random
 import struct
+from collections.abc import Callable
 from itertools import chain
 from types import ModuleType
 
@@ -23,6 +26,7 @@ from app.risk.checks import Desk, GateView
 from app.risk.limits import Limits
 from app.risk.state import TradingState
 from native import gate_py
+from tests.bench.compiled_caller import caller
 from tests.bench.figures import Row
 from tests.bench.side_by_side import BUILT, Inside, compare, compile_c, compile_go, promise
 
@@ -44,10 +48,15 @@ def measure() -> list[Row]:
     file.write_bytes(_packed(desk, view, orders))
     twins = {"pure": gate_py, "cython": importlib.import_module("native.gate_c")}
     inside = {name: Inside(_checking(twin, view, orders), str) for name, twin in twins.items()}
+    inside["engine"] = Inside(_asking(view, orders), str)
+    inside["cython_caller"] = Inside(_from_cython(view, orders), str)
     inside["rules"] = Inside(_ruling(desk, view, orders), str)
     peers = {"c": (compile_c("risk_check"), file), "go": (compile_go("risk_check"), file)}
     row = compare("risk_check", inside, peers, ORDERS)
-    return [promise(row, "ratio_go", 4.0)]
+    for name, key in (("engine_ns", "ratio_go_engine"), ("cython_caller_ns", "ratio_go_from_cython")):
+        row[key] = row[name] / row["go_ns"] if row["go_ns"] else None
+    row = promise(promise(row, "ratio_go", 4.0), "ratio_go_engine", 4.0)
+    return [promise(row, "ratio_go_from_cython", 1.5)]
 
 
 def _orders(chance: random.Random) -> list[Order]:
@@ -60,24 +69,27 @@ def _orders(chance: random.Random) -> list[Order]:
         order.limit_ticks = near if kind is OrderType.LIMIT else None
         order.stop_ticks = near if kind is OrderType.STOP else None
         order.bracket = Bracket(chance.choice((3, 16, 20, 40)), chance.choice((0, 32)))
+        order.oco = chance.choice(("", "pair"))
         made.append(order)
     return made
 
 
 def _view(contract: str) -> GateView:
     leg = {"account_id": 1, "contract": contract, "side": Side.SELL, "size": 1, "strategy": "bench"}
-    done = {"state": OrderState.FILLED, "filled": 1}
+    leg |= {"state": OrderState.WORKING, "parent_tag": "filled"}
     live = (
-        Order(tag="e", type=OrderType.MARKET, bracket=Bracket(16, 32), **done, **leg),
-        Order(tag="e-SL", type=OrderType.STOP, role=Role.STOP, parent_tag="e", stop_ticks=25_900, **leg),
-        Order(tag="e-TP", type=OrderType.LIMIT, role=Role.TARGET, parent_tag="e", limit_ticks=26_100, **leg),
+        Order(tag="SL", type=OrderType.STOP, role=Role.STOP, stop_ticks=25_900, **leg),
+        Order(tag="TP", type=OrderType.LIMIT, role=Role.TARGET, limit_ticks=26_100, **leg),
+        Order("e", "bench", 1, CONTRACTS[1], Side.BUY, 2, OrderType.LIMIT, limit_ticks=25_990, oco="pair",
+              bracket=Bracket(16, 32), state=OrderState.WORKING),
     )  # fmt: skip
     return GateView(
         utc_ns=NOW_NS, mono_ns=MONO_NS, state=TradingState.ACTIVE, because="", armed=True, listed=True,
         account=AccountReport(1, "BENCH", 50_000_000_000, True, True), synced=True, journal_failed="",
         quote=Quote(contract, 26_000, 26_001, 26_000, NOW_NS, MONO_NS - 1_000_000),
-        positions={contract: 1, CONTRACTS[1]: -2}, orders=live, day_net_micro=-100_000_000,
-        balance_micro=50_000_000_000, equity_micro=49_900_000_000, floor_micro=46_000_000_000,
+        positions={contract: 1, CONTRACTS[1]: -2}, orders={order.tag: order for order in live}.values(),
+        day_net_micro=-100_000_000, balance_micro=50_000_000_000, equity_micro=49_900_000_000,
+        floor_micro=46_000_000_000,
     )  # fmt: skip
 
 
@@ -91,11 +103,21 @@ def _tell(desk: Desk, view: GateView) -> None:
     view.instrument = desk.instrument(CONTRACTS[0])
 
 
-def _checking(twin: ModuleType, view: GateView, orders: list[Order]) -> object:
+def _desk(twin: ModuleType, view: GateView) -> Desk:
     desk = Desk(LIMITS, TradingCalendar())
-    desk._native = twin.Gate(LIMITS, checks._WORDS, desk.raised)
+    desk._native = twin.Gate(LIMITS, checks._WORDS, desk.raised, checks._KINDS)
     _tell(desk, view)
-    check = desk._native.check
+    return desk
+
+
+def _from_cython(view: GateView, orders: list[Order]) -> Callable[[], object]:
+    native = _desk(importlib.import_module("native.gate_c"), view)._native
+    work = caller("risk_check").work
+    return lambda: work(native, orders, view)
+
+
+def _checking(twin: ModuleType, view: GateView, orders: list[Order]) -> Callable[[], object]:
+    check = _desk(twin, view)._native.check
 
     def work() -> int:
         total = 0
@@ -106,7 +128,20 @@ def _checking(twin: ModuleType, view: GateView, orders: list[Order]) -> object:
     return work
 
 
-def _ruling(desk: Desk, view: GateView, orders: list[Order]) -> object:
+def _asking(view: GateView, orders: list[Order]) -> Callable[[], object]:
+    ask, most = _desk(importlib.import_module("native.gate_c"), view).first_doubt, len(checks.EXPOSING_PLACE)
+
+    def work() -> int:
+        total = 0
+        for order in orders:
+            place = ask(order, view)
+            total = (total * 31 + (place if place < most else -1)) % 1_000_003
+        return total
+
+    return work
+
+
+def _ruling(desk: Desk, view: GateView, orders: list[Order]) -> Callable[[], object]:
     def first(order: Order) -> int:
         for place, rule in enumerate(checks.EXPOSING_PLACE):
             try:
@@ -141,17 +176,17 @@ def _packed(desk: Desk, view: GateView, orders: list[Order]) -> bytes:
     quote = view.quote
     assert quote is not None
     head += [view.utc_ns, view.mono_ns, quote.bid_ticks or 0, quote.ask_ticks or 0, quote.last_ticks or 0]
-    head += [quote.recv_mono_ns, view.day_net_micro or 0, view.equity_micro or 0, view.floor_micro or 0]
+    head += [quote.recv_mono_ns, view.day_net_micro or 0, view.balance_micro or 0, view.equity_micro or 0]
+    head += [view.floor_micro or 0]
     head += [len(view.positions), *chain(*((CONTRACTS.index(c), net) for c, net in view.positions.items()))]
     head += [len(view.orders), *chain(*map(_row, view.orders)), len(orders), *chain(*map(_row, orders))]
     return struct.pack(f"<{len(head)}q", *head)
 
 
 def _row(order: Order) -> list[int]:
-    price = order.limit_ticks if order.stop_ticks is None else order.stop_ticks
     bracket = order.bracket or Bracket(0)
     return [
         CONTRACTS.index(order.contract), order.side, order.size, order.filled, TYPES.index(order.type),
-        order.role is Role.ENTRY, price or 0, bracket.stop_ticks, bracket.target_ticks,
-        bool(order.parent_tag), order.state.live,
+        order.role is Role.ENTRY, order.limit_ticks or 0, order.stop_ticks or 0, bracket.stop_ticks,
+        bracket.target_ticks, bool(order.parent_tag), bool(order.oco), order.state.live,
     ]  # fmt: skip

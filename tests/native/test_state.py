@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.risk import checks
 from app.venues.topstepx.codec import requests
 from native.shadow import copied, seen
 from tests.native.test_frames import DEPTH, MNQ, QUOTE, TAPE, record, wrapped
 from tests.native.test_market import OPEN, day_of
 from tests.native.test_orders import order, place
 from tests.native.test_wire import HEADER
+from tests.risk.views import ES, entry, exit_of, limits, view
 from tests.venues.topstepx.scripted import account_row
 
 NS = 1_000_000_000
@@ -207,3 +209,28 @@ decoder_calls = calls(("feed", st.tuples(parts)), ("counts", st.just(())))
 @settings(max_examples=40)
 def test_hands_over_a_decoder_in_the_middle_of_a_frame(before: list[Call], after: list[Call]) -> None:
     assert parted(lambda module, _suffix: module.Decoder(), "wire", before, after) == []
+
+
+gate_calls = calls(
+    ("check", st.tuples(st.sampled_from([entry(), entry(size=11), exit_of()]), st.sampled_from([view()]))),
+    ("counted", st.tuples(*[st.sampled_from([0, view().utc_ns, 2**62])] * 4)),
+    ("product", st.just((ES,))),
+    ("forget", st.just(())),
+)
+
+
+@given(gate_calls, gate_calls)
+@settings(max_examples=40)
+def test_hands_over_a_gate_with_its_products(before: list[Call], after: list[Call]) -> None:
+    def make(module: Any, suffix: str) -> Any:
+        gate = module.Gate(limits(), checks._WORDS, {}, checks._KINDS)
+        gate.know(ES, product_of(suffix))
+        return gate
+
+    assert parted(make, "gate", before, after) == []
+
+
+def product_of(suffix: str) -> Any:
+    product = twin("gate", suffix).Product(view().instrument, 10, 12_500_000, 3_780_000, 5)
+    product.entries(0, 2**62)
+    return product

@@ -16,20 +16,37 @@ type limits struct {
 
 type product struct{ weight, tickValue, fee, most, openNs, untilNs int64 }
 
+type bracket struct{ stop, target int64 }
+
 type order struct {
-	tag, contract, parent, oco            string
-	side, size, filled, kind              int64
-	entry, live                           bool
-	price, bracketStop, bracketTarget     int64
+	tag, contract, parent, oco        string
+	account, side, size, filled, kind int64
+	entry, live                       bool
+	limit, stop                       *int64
+	bracket                           *bracket
+}
+
+type quote struct {
+	contract       string
+	bid, ask, last *int64
+	recv           int64
+}
+
+type account struct {
+	id       int64
+	canTrade bool
 }
 
 type view struct {
-	utc, mono, bid, ask, last, recv, day, equity, floor int64
-	contract, journalFailed                             string
-	active, listed, synced, armed, canTrade             bool
-	account, unknown                                    int64
-	positions                                           map[string]int64
-	orders                                              []order
+	utc, mono, unknown            int64
+	journalFailed                 string
+	active, listed, synced, armed bool
+	account                       *account
+	instrument                    *product
+	quote                         *quote
+	day, balance, equity, floor   *int64
+	positions                     map[string]int64
+	orders                        []*order
 }
 
 type pending struct {
@@ -38,10 +55,14 @@ type pending struct {
 	buys, sells int64
 }
 
+// priced says of each kind (market, limit, stop) whether it has a limit price and a stop price.
+var priced = [3][2]bool{{false, false}, {true, false}, {false, true}}
+
 var rules limits
+var raised = map[string]int64{}
 var products = map[string]*product{}
 var seen view
-var asked []order
+var asked []*order
 var overflow bool
 
 func plus(a, b int64) int64 {
@@ -75,11 +96,12 @@ func (o *order) remaining() int64 {
 }
 
 func check(o *order, v *view) int64 {
-	if o.size < 1 || o.size <= o.filled || o.kind < 0 || o.kind > 2 {
+	if o.size < 1 || o.size <= o.filled || o.kind < 0 || o.kind > 2 ||
+		(o.limit != nil) != priced[o.kind][0] || (o.stop != nil) != priced[o.kind][1] {
 		return 0
 	}
 	switch {
-	case !v.listed:
+	case !v.listed || v.account != nil && v.account.id != o.account:
 		return 1
 	case !v.synced:
 		return 2
@@ -91,27 +113,40 @@ func check(o *order, v *view) int64 {
 		return 5
 	case v.journalFailed != "":
 		return 6
-	case !v.canTrade:
+	case v.account == nil || !v.account.canTrade:
 		return 7
 	}
 	own := products[o.contract]
-	if own == nil {
+	if own == nil || v.instrument != own {
 		return 8
 	}
-	if o.bracketStop < rules.leastBracket || o.bracketTarget < rules.leastBracket && o.bracketTarget != 0 {
-		return 9
+	if o.entry {
+		var b bracket
+		if o.bracket != nil {
+			b = *o.bracket
+		}
+		if b.stop < rules.leastBracket || b.target < rules.leastBracket && b.target != 0 {
+			return 9
+		}
 	}
 	if o.size > rules.orderContracts {
 		return 10
 	}
+	if !o.entry {
+		return 11
+	}
 	if v.utc < own.openNs || v.utc >= own.untilNs {
 		return 12
 	}
-	age := plus(v.mono, -v.recv)
-	if v.contract != o.contract || age < 0 || age > rules.quoteAge {
+	q := v.quote
+	if q == nil || q.bid == nil || q.ask == nil {
 		return 13
 	}
-	if collared(o, v) {
+	age := plus(v.mono, -q.recv)
+	if q.contract != o.contract || age < 0 || age > rules.quoteAge {
+		return 13
+	}
+	if collared(o, q) {
 		return 14
 	}
 	if v.mono < rules.fullUntil || v.utc < rules.dayFrom || v.utc >= rules.dayUntil {
@@ -129,21 +164,24 @@ func check(o *order, v *view) int64 {
 	return -1
 }
 
-func collared(o *order, v *view) bool {
-	spread, near := plus(v.ask, -v.bid), v.bid
+func collared(o *order, q *quote) bool {
+	spread, near := plus(*q.ask, -*q.bid), *q.bid
 	if o.side > 0 {
-		near = v.ask
+		near = *q.ask
 	}
-	if spread < 0 || spread > rules.collar || size(plus(v.last, -near)) > rules.collar {
+	if spread < 0 || spread > rules.collar || q.last != nil && size(plus(*q.last, -near)) > rules.collar {
 		return true
 	}
-	if o.kind == 0 {
-		return false
-	}
-	if o.kind == 2 && times(plus(o.price, -near), o.side) <= 0 {
+	if o.stop != nil && times(plus(*o.stop, -near), o.side) <= 0 {
 		return true
 	}
-	return size(plus(o.price, -near)) > rules.collar
+	price := near
+	if o.stop != nil {
+		price = *o.stop
+	} else if o.limit != nil {
+		price = *o.limit
+	}
+	return size(plus(price, -near)) > rules.collar
 }
 
 func add(found []pending, o *order, count int64) []pending {
@@ -174,12 +212,14 @@ func tooMany(o *order, v *view, own *product) bool {
 	var legRoom [8]leg
 	var leftRoom [8]leg
 	found, legs, left, placed := room[:0], legRoom[:0], leftRoom[:0], false
-	for i := range v.orders {
-		each := &v.orders[i]
+	for _, each := range v.orders {
 		if each.tag == o.tag {
 			each, placed = o, true
 		}
 		remaining := each.remaining()
+		if len(raised) > 0 && remaining != 0 {
+			remaining = plus(remaining, max(0, plus(raised[each.tag], -each.size)))
+		}
 		if each.entry || each.parent == "" {
 			left = append(left, leg{remaining, each})
 			found = add(found, each, remaining)
@@ -226,22 +266,53 @@ func dearest(legs []leg, remaining int64, each *order) []leg {
 }
 
 func atRisk(o *order) int64 {
-	p := products[o.contract]
-	return times(o.remaining(), plus(times(plus(rules.slippage, o.bracketStop), p.tickValue), p.fee))
+	p, stop := products[o.contract], int64(0)
+	if o.bracket != nil {
+		stop = o.bracket.stop
+	}
+	return times(o.remaining(), plus(times(plus(rules.slippage, stop), p.tickValue), p.fee))
+}
+
+type group struct {
+	name    string
+	counted int64
+}
+
+// dearestOf adds what a loss adds to its group, of which only the dearest counts.
+func dearestOf(groups []group, name string, loss int64) ([]group, int64) {
+	if name == "" {
+		return groups, loss
+	}
+	for i := range groups {
+		if groups[i].name == name {
+			more := max(0, plus(loss, -groups[i].counted))
+			groups[i].counted = max(loss, groups[i].counted)
+			return groups, more
+		}
+	}
+	return append(groups, group{name, loss}), loss
 }
 
 func tooDear(o *order, v *view) bool {
-	risk := atRisk(o)
-	for i := range v.orders {
-		if v.orders[i].entry && v.orders[i].tag != o.tag {
-			risk = plus(risk, atRisk(&v.orders[i]))
+	if v.day == nil || v.equity == nil || v.balance == nil || v.floor == nil {
+		return true
+	}
+	var room [8]group
+	groups, risk := dearestOf(room[:0], o.oco, atRisk(o))
+	for _, each := range v.orders {
+		if each.entry && each.tag != o.tag {
+			var more int64
+			groups, more = dearestOf(groups, each.oco, atRisk(each))
+			risk = plus(risk, more)
 		}
 	}
 	for contract, net := range v.positions {
-		p := products[contract]
-		risk = plus(risk, times(size(net), plus(times(p.tickValue, rules.slippage), (p.fee+1)/2)))
+		if net != 0 {
+			p := products[contract]
+			risk = plus(risk, times(size(net), plus(times(p.tickValue, rules.slippage), (p.fee+1)/2)))
+		}
 	}
-	return rules.daily != 0 && plus(v.day, -risk) <= -rules.daily || plus(v.equity, -risk) <= v.floor
+	return rules.daily != 0 && plus(*v.day, -risk) <= -rules.daily || plus(*v.equity, -risk) <= *v.floor
 }
 
 type reader []int64
@@ -252,18 +323,32 @@ func (r *reader) next() int64 {
 	return value
 }
 
-func (r *reader) orders(prefix string) []order {
-	list := make([]order, r.next())
+func (r *reader) optional(given bool) *int64 {
+	value := r.next()
+	if !given {
+		return nil
+	}
+	return &value
+}
+
+func (r *reader) orders(prefix string) []*order {
+	list := make([]*order, r.next())
 	for i := range list {
-		o := &list[i]
-		o.tag, o.contract = fmt.Sprint(prefix, i), contracts[r.next()]
+		o := &order{tag: fmt.Sprint(prefix, i), account: 1, contract: contracts[r.next()]}
 		o.side, o.size, o.filled, o.kind = r.next(), r.next(), r.next(), r.next()
-		o.entry, o.price = r.next() != 0, r.next()
-		o.bracketStop, o.bracketTarget = r.next(), r.next()
+		o.entry = r.next() != 0
+		o.limit, o.stop = r.optional(priced[o.kind][0]), r.optional(priced[o.kind][1])
+		if stop, target := r.next(), r.next(); stop != 0 {
+			o.bracket = &bracket{stop, target}
+		}
 		if r.next() != 0 {
-			o.parent = prefix + "0"
+			o.parent = "filled"
+		}
+		if r.next() != 0 {
+			o.oco = "pair"
 		}
 		o.live = r.next() != 0
+		list[i] = o
 	}
 	return list
 }
@@ -279,11 +364,12 @@ func load(path string) {
 		products[contracts[i]] = &product{r.next(), r.next(), r.next(), r.next(), r.next(), r.next()}
 	}
 	v := &seen
-	for _, into := range []*int64{&v.utc, &v.mono, &v.bid, &v.ask, &v.last, &v.recv, &v.day, &v.equity, &v.floor} {
-		*into = r.next()
-	}
-	v.contract, v.positions = contracts[0], map[string]int64{}
-	v.active, v.listed, v.synced, v.armed, v.canTrade = true, true, true, true, true
+	v.utc, v.mono = r.next(), r.next()
+	v.quote = &quote{contracts[0], r.optional(true), r.optional(true), r.optional(true), r.next()}
+	v.day, v.balance, v.equity, v.floor = r.optional(true), r.optional(true), r.optional(true), r.optional(true)
+	v.account, v.instrument = &account{1, true}, products[contracts[0]]
+	v.active, v.listed, v.synced, v.armed = true, true, true, true
+	v.positions = map[string]int64{}
 	for range r.next() {
 		contract := contracts[r.next()]
 		v.positions[contract] = r.next()
@@ -294,7 +380,7 @@ func load(path string) {
 func total() int64 {
 	var sum int64
 	for i := range asked {
-		sum = ((sum*31+check(&asked[i], &seen))%1000003 + 1000003) % 1000003
+		sum = ((sum*31+check(asked[i], &seen))%1000003 + 1000003) % 1000003
 	}
 	return sum
 }
