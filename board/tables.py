@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.mcu import session
@@ -21,7 +22,7 @@ DEFINITION = re.compile(r"#define P_(\w+) (\w+) /\* (.+) \*/")
 Edges = dict[tuple[str, str], list[str]]  # from and to: what leads there
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a table of Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

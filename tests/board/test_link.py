@@ -295,6 +295,25 @@ def test_session_zero_is_none() -> None:
     assert bench.sent == []
 
 
+def test_a_hello_of_session_zero_opens_none() -> None:
+    bench, host = running()
+    bench.turn(host.frame(HELLO, 1, session=0))
+    assert (bench.state, bench.cause) == (TRIPPED, PROTOCOL)
+    assert bench.read()["session"] == host.session
+
+
+@pytest.mark.parametrize(
+    ("seq", "opens"), [(0, False), (1, True), (32767, True), (32768, False), (65535, False)]
+)
+def test_a_session_begins_with_a_number_of_the_lower_half(seq: int, opens: bool) -> None:
+    bench, _host = running()
+    new = other(bench)
+    new.seq = seq - 1 & 0xFFFF
+    new.greet()
+    assert (bench.read()["session"] == new.session) == opens
+    assert (bench.state == TRIPPED) == opens
+
+
 def test_twenty_bad_frames_a_second_are_borne_and_one_more_trips() -> None:
     bench, host = running()
     bench.turn(GARBAGE * NOISE_LIMIT)
