@@ -81,9 +81,12 @@ def _run(job: str) -> list[Row]:
     """The rows of one job, or one row that says why there are none."""
     print(f"{job} ...", flush=True)
     command = [sys.executable, __file__, "--inside", job]
-    done = subprocess.run(
-        command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, timeout=JOB_SECONDS
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, timeout=JOB_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return [{"job": job, "failed": f"longer than {JOB_SECONDS} s"}]
     for line in done.stdout.splitlines():
         if line.startswith(ROWS_MARK):
             rows: list[Row] = json.loads(line.removeprefix(ROWS_MARK))
