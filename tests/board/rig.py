@@ -24,6 +24,7 @@ HELLO, BEAT, ACK, ARM, STOP, LIGHTS = 1, 2, 3, 4, 5, 6
 WELCOME, BOARD_BEAT, TRIP, FAULTS, COUNTERS = 0x41, 0x42, 0x43, 0x44, 0x45
 U32 = 0xFFFFFFFF
 MAX_FRAME = 128
+PIXELS = 104
 GARBAGE = b"\x05\x01\x02\0"  # a chain of zeros that leads beyond its end: one bad frame
 
 PROBED = (
@@ -119,6 +120,12 @@ class Bench:
     def interrupt(self) -> None:
         self.output = False
         self.c.core_opened(self.core)
+
+    def lights(self) -> bytes:
+        """The two LEDs, then the pixels of the matrix."""
+        out = ctypes.create_string_buffer(2 + PIXELS)
+        self.c.core_show(self.core, out)
+        return out.raw
 
     def is_fresh(self) -> bool:
         return bool(self.c.core_is_fresh(self.core))

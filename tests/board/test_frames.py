@@ -159,6 +159,19 @@ def test_allows_the_payloads_of_native_wire(data: bytes) -> None:
     )
 
 
+@pytest.mark.parametrize("major", range(0x00, 0xA0, 0x20))
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_agrees_on_the_shortest_form_of_every_width(major: int, size: int) -> None:
+    c = library()
+    borders = {2**bits + more for bits in (8, 16, 32, 63) for more in (-1, 0, 1)}
+    for number in {0, 1, 22, 23, 24, 25, *borders, 2**64 - 1}:
+        if number < 256**size:
+            head = bytes([major | {1: 24, 2: 25, 4: 26, 8: 27}[size]]) + number.to_bytes(size, "big")
+            content = b"\x07" * min(number, 100) if major in (0x40, 0x60, 0x80) else b""
+            for data in ((b"\x81" + head + content)[:108], (b"\x82" + head + content + b"\x07")[:108]):
+                assert c.probe_is_payload(data, ctypes.c_size_t(len(data))) == is_payload(data), data.hex()
+
+
 @given(
     text=st.one_of(
         st.binary(max_size=8), st.text(max_size=4).map(lambda t: t.encode("utf-8", "surrogatepass"))

@@ -21,6 +21,7 @@ from tests.board.rig import (
     READY,
     RUN,
     SESSION,
+    TRIP,
     TRIPPED,
     U32,
     WELCOME,
@@ -31,6 +32,7 @@ from tests.board.rig import (
 )
 from tests.board.rig import HOST as STOPPED
 
+BLUE, RED = 1, 4
 SILENCE_MS, LATE_MS, NOISE_LIMIT, NOISE_WINDOW_MS = 250, 200, 20, 1000
 
 
@@ -248,6 +250,28 @@ def test_a_new_hello_trips_and_starts_over(start: int) -> None:
     assert not bench.read()["live"]
     new.until(READY)
     assert bench.read()["session"] == new.session
+
+
+def test_a_new_session_hears_at_once_of_a_trip_that_nobody_acknowledged() -> None:
+    bench, host = running()
+    host.acknowledging = False
+    bench.contacts = 0
+    host.step(10)
+    bench.take()
+    other(bench).greet()
+    assert [frame.type for frame in bench.take()[:2]] == [WELCOME, TRIP]
+
+
+def test_a_new_session_forgets_what_the_former_host_wished_to_show() -> None:
+    bench, host = running()
+    host.say(LIGHTS, 1, 5, 500)
+    assert bench.lights()[1] == BLUE
+    new = other(bench)
+    new.greet()
+    new.until(READY)
+    assert bench.lights()[1] == 0
+    new.say(LIGHTS, 7, 0, 0)
+    assert bench.lights()[1] == RED
 
 
 def test_late_traffic_of_the_former_session_does_no_harm() -> None:
