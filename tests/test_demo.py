@@ -13,7 +13,7 @@ import pytest
 from app import demo
 from app.config import load_accounts, load_file
 from app.engine.commands import Commands
-from app.errors import Refused
+from app.errors import Refused, Unreachable
 from app.simulator.accounts import kind
 from app.simulator.main import DEMO_DATE
 from tests.web.pictures import ACTIVE, FakeEngine
@@ -71,3 +71,22 @@ async def test_arms_only_in_simulate() -> None:
             with pytest.raises(Refused, match=r"demo\.mode"):
                 await demo._arm(service)
         assert [what for what, _, _ in engine.asked] == asked
+
+
+async def test_goes_on_with_the_stand_in_where_no_board_can_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses() -> Path:
+        raise Unreachable("virtual board", "needs a C compiler")
+
+    monkeypatch.setattr(demo, "build", refuses)
+    said: list[str] = []
+    assert await demo._start_board(tmp_path, said.append) is None
+    assert "needs a C compiler" in said[0] and "stand-in" in said[0]
+    settings = load_file(demo.write_settings(tmp_path, "http://127.0.0.1:9", 0, keep=False))
+    assert not settings.board.required
+
+
+def test_names_the_virtual_board_in_its_settings(tmp_path: Path) -> None:
+    board = load_file(demo.write_settings(tmp_path, "http://127.0.0.1:9", 0, keep=False, board=True)).board
+    assert (board.required, board.mode, board.device) == (True, "virtual", tmp_path / "board")
