@@ -12,6 +12,7 @@ from typing import Any
 from app.mcu import messages, runner, session
 from app.mcu.native_codec import NativeCodec
 from board.micropython.board import Board
+from tests.board import rig
 
 CLOSED, OPEN = 3, 0
 HASH = bytes(range(8))
@@ -65,10 +66,46 @@ class Direction:
         return arrived
 
 
+class Core:
+    """The firmware in C, called as the MicroPython board is."""
+
+    def __init__(self, seed: int, now_ms: int) -> None:
+        self.bench = rig.Bench(seed=seed & 0xFFFFFFFF, now=now_ms)
+
+    def sample(self, closed: int, now_ms: int) -> None:
+        self.bench.now, self.bench.contacts = now_ms, closed
+
+    def read_back(self, energised: bool, now_ms: int) -> None:
+        """The bench has its own."""
+
+    def feed(self, data: bytes, now_ms: int) -> None:
+        self.bench.turn(data)
+
+    def poll(self, now_ms: int) -> tuple[bytes, int]:
+        data = b"".join(self.bench.raw)
+        self.bench.raw.clear()
+        self.bench.sent.clear()
+        return data, now_ms
+
+    @property
+    def output(self) -> bool:
+        return self.bench.output
+
+    @property
+    def state(self) -> int:
+        return self.bench.state
+
+    @property
+    def trip(self) -> tuple[int, int]:
+        read = self.bench.read()
+        return read["trip_id"], read["trip_cause"]
+
+
 class World:
     """Both sides and what a test may do to them. ``events`` are the host's, each with its time."""
 
-    def __init__(self, seed: int = 1, codec: Any = None, start_ms: int = 0) -> None:
+    def __init__(self, seed: int = 1, codec: Any = None, start_ms: int = 0, in_c: bool = False) -> None:
+        self.in_c = in_c  # which firmware the board runs
         self.codec = codec or NativeCodec()
         self.rng = random.Random(seed)
         self.now_ms = start_ms
@@ -81,6 +118,7 @@ class World:
         self.sent: list[tuple[int, int]] = []  # what the host sent: (time, type)
         self.arms = 0  # how often the host asked for RUN
         self.turned_on: list[int] = []  # arms asked for when the output went on
+        self.board_sent_ms = start_ms  # when the board, and no recording of it, spoke last
         self.reboot()
         self._begin()
 
@@ -89,7 +127,10 @@ class World:
 
     def reboot(self) -> None:
         identity = (HASH, messages.RESET_POWER, self._random32())
-        self.board = Board(self.codec, self._random32, identity, True, self.now_ms)
+        if self.in_c:
+            self.board: Any = Core(identity[2], self.now_ms)
+        else:
+            self.board = Board(self.codec, self._random32, identity, True, self.now_ms)
 
     def _begin(self) -> None:
         self.began_ms = self.now_ms
@@ -114,7 +155,10 @@ class World:
         self.board.sample(self.contacts, self.now_ms)
         self.board.read_back(self.board.output, self.now_ms)
         self.board.feed(self.to_board.take(self.now_ms), self.now_ms)
-        self.to_host.send(self.board.poll(self.now_ms)[0], self.now_ms, self.rng)
+        data = self.board.poll(self.now_ms)[0]
+        if data:
+            self.board_sent_ms = self.now_ms
+        self.to_host.send(data, self.now_ms, self.rng)
         if self.board.output and not was_on:
             self.turned_on.append(self.arms)
 
