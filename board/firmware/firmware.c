@@ -144,8 +144,7 @@ void core_contacts(struct core *core, uint8_t contacts, uint32_t now_ms)
 void core_read_back(struct core *core, bool energised, uint32_t now_ms)
 {
     core_advance(core, now_ms);
-    output_want(&core->output, core_output(core));
-    output_sample(&core->output, energised);
+    output_sample(&core->output, core_output(core), energised);
     if (output_is_stuck(&core->output)) {
         set_faults(core, core->faults | P_FAULT_READBACK);
     }

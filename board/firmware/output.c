@@ -12,22 +12,14 @@ void output_advance(struct output *output, uint32_t elapsed_ms)
     }
 }
 
-void output_want(struct output *output, bool energised)
+void output_sample(struct output *output, bool wanted, bool energised)
 {
-    if (output->wanted != energised) { /* it may take its time anew, and only a sample can say that it did not */
-        output->wanted = energised;
-        output->differs = false;
+    bool differs = energised != wanted;
+
+    if (!differs || !output->differs || wanted != output->wanted) {
         output->differing_ms = 0;
     }
-}
-
-void output_sample(struct output *output, bool energised)
-{
-    bool differs = energised != output->wanted;
-
-    if (!differs || !output->differs) {
-        output->differing_ms = 0;
-    }
+    output->wanted = wanted;
     output->differs = differs;
     output->unsampled_ms = 0;
 }

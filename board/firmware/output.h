@@ -8,15 +8,16 @@
 #include <stdint.h>
 
 struct output {
-    bool wanted;
+    bool wanted;             /* at the last sample */
     bool differs;            /* the read-back is not what is wanted */
     uint16_t differing_ms;   /* for how long, since the first sample that showed it */
     uint16_t unsampled_ms;   /* age of the last read-back */
 };
 
 void output_advance(struct output *output, uint32_t elapsed_ms);
-void output_want(struct output *output, bool energised);
-void output_sample(struct output *output, bool energised);
+
+/* Take what is wanted now and what the output reads; a new wish may take its time anew. */
+void output_sample(struct output *output, bool wanted, bool energised);
 
 /* Whether the output has not followed for longer than P_READBACK_MS. */
 bool output_is_stuck(const struct output *output);

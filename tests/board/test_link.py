@@ -259,7 +259,7 @@ def test_a_new_session_hears_at_once_of_a_trip_that_nobody_acknowledged() -> Non
     host.step(10)
     bench.take()
     other(bench).greet()
-    assert [frame.type for frame in bench.take()[:2]] == [WELCOME, TRIP]
+    assert [(frame.type, frame.seq) for frame in bench.take()[:2]] == [(WELCOME, 1), (TRIP, 2)]
 
 
 def test_a_new_session_forgets_what_the_former_host_wished_to_show() -> None:

@@ -135,6 +135,27 @@ def test_faults_are_told_when_they_change() -> None:
     assert told.payload[0] == READBACK
 
 
+def test_a_new_session_is_told_of_faults_that_are_older() -> None:
+    bench, _host = running(reset_cause=RESET_WATCHDOG)
+    bench.take()
+    Host(bench, 99).greet()
+    bench.step(5)
+    assert [frame.payload[0] for frame in bench.take(0x44)] == [WATCHDOG]
+
+
+def test_an_output_that_is_told_otherwise_has_its_time_anew() -> None:
+    bench, host = ready()
+    bench.read_back = True  # stays on, as if welded
+    host.step(READBACK_MS - 5)
+    host.arm()
+    host.step(10)  # as wanted
+    host.say(5)
+    host.step(READBACK_MS)
+    assert bench.state == READY
+    host.step(2)
+    assert bench.state == FAULT
+
+
 def test_a_board_that_reboots_needs_everything_again() -> None:
     before, _ = running(seed=5)
     bench = Bench(seed=6)
