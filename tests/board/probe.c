@@ -39,6 +39,12 @@ void probe_read(const struct core *core, uint32_t values[PROBED])
     values[IGNORED] = core->ignored;
 }
 
+/* As after so many trips. */
+void probe_set_trip_id(struct core *core, uint16_t id)
+{
+    core->trip.id = id;
+}
+
 /* good, bad, duplicate, looped, wrong_session, wrong_version, overrun */
 void probe_counters(const struct core *core, uint32_t values[7])
 {

@@ -191,6 +191,17 @@ def test_bounces_before_the_ack_are_one_trip() -> None:
     assert bench.read()["trip_id"] == before + 1
 
 
+def test_trip_ids_go_round_without_zero() -> None:
+    bench, host = running()
+    bench.c.probe_set_trip_id(bench.core, 0xFFFE)
+    for wanted in (0xFFFF, 1, 2):
+        bench.contacts = 0
+        host.step(5)
+        assert bench.read()["trip_id"] == wanted
+        bench.contacts = BOTH
+        host.step(5)
+
+
 def test_an_open_switch_at_boot_keeps_the_board_tripped() -> None:
     bench = Bench()
     bench.contacts = 0
