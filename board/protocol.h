@@ -52,7 +52,7 @@
 #define P_NOISE_WINDOW_MS 1000 /* bad frames are counted over this window, to the millisecond */
 
 /* Counts */
-#define P_NOISE_LIMIT 20 /* bad frames in the window: more trips; a line that drops one in a hundred stays below */
+#define P_NOISE_LIMIT 20 /* bad frames in the window: more trips; a host sends about 25 a second, so few would be left */
 #define P_CHALLENGES 8 /* challenges still open to an answer: 400 ms of BEATs, more than either side's silence */
 #define P_SESSIONS_PER_SECOND 2 /* new sessions the host may open: a flapping line must not become a flood */
 
