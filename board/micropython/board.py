@@ -105,15 +105,6 @@ class Board:
         """Whether the output may be on."""
         return self.state == RUN
 
-    @property
-    def lost(self) -> bool:
-        """Never: a board without its host trips and waits. For the runner."""
-        return False
-
-    def close(self) -> list[tuple]:
-        """The port is gone, which the deadman will notice as silence. For the runner."""
-        return []
-
     def fresh(self, now_ms: int) -> bool:
         """Whether input, read-back and link all ran lately: only then may the watchdog be fed."""
         oldest = min(self.contacts.sampled_ms, self._output_ms, self._fed_ms)

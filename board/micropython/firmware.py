@@ -4,13 +4,11 @@ A target is an object with ``contacts() -> bits``, ``read_back() -> bool``, ``ou
 host)``, ``feed_watchdog()`` and ``now_ms()``. None is known by name here.
 """
 
-import asyncio
 import hashlib
 
 from app.mcu.messages import HASH_SIZE
 from board.micropython import lights
 
-TURN_MS = 1  # between looks at the contacts
 PIECE_BYTES = 256  # of a file at a time: the heap is small
 FILES = (
     "app/mcu/frame.py",
@@ -36,11 +34,22 @@ def turn(board, target, now_ms: int) -> None:
         target.feed_watchdog()
 
 
-async def watch(board, target) -> None:
-    """Turn for ever; the link runs beside it."""
-    while True:
-        turn(board, target, target.now_ms())
-        await asyncio.sleep(TURN_MS / 1000)
+class Loop:
+    """A board with its target as the side that the runner turns: contacts and output first, then the link."""
+
+    lost = False
+
+    def __init__(self, board, target) -> None:
+        self.poll = board.poll
+        self._board = board
+        self._target = target
+
+    def feed(self, data: bytes, now_ms: int) -> list[tuple]:
+        turn(self._board, self._target, now_ms)
+        return self._board.feed(data, now_ms)
+
+    def close(self) -> list[tuple]:
+        return []
 
 
 def fingerprint(root: str) -> bytes:

@@ -23,8 +23,8 @@ async def serve_board() -> None:
         identity = (firmware.fingerprint("/"), target.reset_cause(), hardware.random32())
         codec = messages.Cbor2Codec()
         board = Board(codec, hardware.random32, identity, target.two_channels, target.now_ms())
-        link = runner.run(board, target.read, target.write, target.now_ms, None)
-        await asyncio.gather(firmware.watch(board, target), link)
+        loop = firmware.Loop(board, target)
+        await runner.run(loop, target.read, target.write, target.now_ms, None)
     finally:
         target.output(False)
 
