@@ -26,7 +26,7 @@ from app.errors import Refused, SettingsError
 from app.risk.state import Code, Kind
 from app.store import open_journal, read_only, write_cleared
 from app.venues.topstepx.codec import requests
-from native import market_py, matching_py, modes, orders_py
+from native import gate_py, market_py, matching_py, modes, orders_py
 from native.shadow import Difference
 from tests.engine.world import ES, MONDAY_10, World
 from tests.native.test_shadow import more, plant
@@ -135,6 +135,29 @@ def test_refuses_the_order_and_stops_entries_when_its_bytes_differ(monkeypatch: 
     assert of(world, TwinsDiffered)[0].module == "orders" and of(world, TwinException) == []
     assert {("alarm", "twins"), ("warning", "native.orders")} <= set(codes(world))
     assert any(isinstance(r, ReasonOpened) and r.reason.code is Code.TWINS for r in world.journal.committed)
+
+
+def test_refuses_the_order_and_stops_entries_when_the_gate_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shadowed()
+    plant(monkeypatch, gate_py.Gate, "check", lambda call, *args: 0)
+    assert world.engine.submit([ENTRY]) == []
+    world.run(2)
+    reason = world.engine.trading.reasons.get(Code.TWINS)
+    assert reason is not None and "the twins of Gate.check differ" in reason.detail
+    assert not [what for _, what, _ in world.wire.sent if what == "place"]
+    assert ("warning", "native.gate") in codes(world) and of(world, TwinException) == []
+
+
+def test_closes_a_position_though_the_gate_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shadowed()
+    world.engine.submit([ENTRY])
+    world.run(5)
+    assert world.exchange.net[ES] == 1
+    plant(monkeypatch, gate_py.Gate, "check", lambda call, *args: 0)
+    world.engine.submit([replace(ENTRY, ref="r2")])
+    world.engine.flatten("test", "over")
+    world.run(10)
+    assert world.exchange.net[ES] == 0
 
 
 def test_trades_again_only_after_a_person_rearmed(monkeypatch: pytest.MonkeyPatch) -> None:

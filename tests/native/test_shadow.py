@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 import native
+from app.risk import checks
+from app.risk.checks import EXPOSING_PLACE, Desk
 from app.venues.topstepx.codec import requests
 from native import (
     fixed_py,
     frames_py,
+    gate_py,
     indicators_py,
     market_py,
     matching_py,
@@ -30,6 +33,7 @@ from tests.native.test_frames import MNQ, QUOTE, record
 from tests.native.test_market import OPEN, day_of
 from tests.native.test_orders import order, place
 from tests.native.test_wire import HEADER
+from tests.risk.views import CALENDAR, ES, entry, limits, view
 
 SECOND_NS = 1_000_000_000
 QUOTED = record("GatewayQuote", MNQ, QUOTE) + b"\x1e"
@@ -81,11 +85,21 @@ def writer() -> Any:
     return made
 
 
+def gate() -> Any:
+    """One that the rules have told of contracts, hours and rates."""
+    desk = Desk(limits(), CALENDAR)
+    desk.instrument(ES)
+    checks.entry_hours(desk, entry(), view())
+    checks.order_rate(desk, entry(), view())
+    return desk._native
+
+
 Act = Callable[[Any], Any]
 # Of each module: what makes its object, a call, and the method of the pure twin to be doctored.
 CASES: dict[str, tuple[Callable[[], Any], Act, Any, str]] = {
     "fixed": (lambda: native.fixed, lambda each: each.muldiv(7, 3, 2), fixed_py, "muldiv"),
     "frames": (reader, lambda each: each.feed(QUOTED), frames_py.Reader, "feed"),
+    "gate": (gate, lambda each: each.check(entry(), view()), gate_py.Gate, "check"),
     "indicators": (
         lambda: native.indicators.Sma(1),
         lambda each: each.update(4.0),
@@ -298,6 +312,14 @@ def test_an_object_given_away_comes_back_as_itself(heard: Heard) -> None:
     assert isinstance(native.market.coarsen(fine, 5, day_of), native.market.Bars)
     assert len(out) == 1 and out.rows() == [(OPEN, 1, 2, 0, 1, 5)]
     assert isinstance(market().closed, native.market.Bars)
+
+
+def test_a_product_told_to_the_gate_is_its_own(heard: Heard) -> None:
+    each = gate()
+    assert each.check(entry(), view()) == -1
+    each.product(ES).entries(0, 0)
+    assert EXPOSING_PLACE[each.check(entry(), view())] is checks.entry_hours
+    assert heard.told == [] and type(each._native).__module__ == "native.gate_c"
 
 
 def test_takes_rows_that_can_be_read_only_once(heard: Heard) -> None:
