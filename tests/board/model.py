@@ -27,7 +27,7 @@ from tests.board.rig import (
     U32,
 )
 
-SILENCE_MS, RELEASE_MS, DISCREPANCY_MS, READBACK_MS, LATE_MS = 250, 100, 50, 20, 200
+SILENCE_MS, RELEASE_MS, DISCREPANCY_MS, READBACK_MS, LATE_MS, FRESH_MS = 250, 100, 50, 20, 200, 20
 NOISE_LIMIT, NOISE_WINDOW_MS, CHALLENGES = 20, 1000, 8
 
 
@@ -43,6 +43,8 @@ class Model:
     acknowledged: bool = False
     faults: set[int] = field(default_factory=set)
     contacts: int = 0
+    interrupted: bool = False
+    sampled_at: int = 0
     closed_since: int | None = None
     differing_since: int | None = None
     deviating_since: int | None = None
@@ -92,12 +94,16 @@ class Model:
 
     def sample(self, contacts: int) -> None:
         was_closed, self.contacts = self.contacts == BOTH, contacts
-        if contacts != BOTH:
-            self.closed_since = None
+        unseen = max(0, self.now - self.sampled_at - FRESH_MS)
+        self.sampled_at = self.now
+        if self.closed_since is not None:
+            self.closed_since += unseen
+        if contacts != BOTH or self.interrupted:
+            self.interrupted, self.closed_since = False, None
             if was_closed:
                 self.state = FAULT if self.state == FAULT else TRIPPED
                 self.trip(SWITCH)
-        elif self.closed_since is None:
+        if contacts == BOTH and self.closed_since is None:
             self.closed_since = self.now
         if contacts in (0, BOTH):
             self.differing_since = None

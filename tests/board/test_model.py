@@ -102,6 +102,17 @@ class Pair:
                 self.next_beat = self.bench.now + 50
                 self.beat(0)
 
+    def stand_still(self, milliseconds: int) -> None:
+        """The loop does not turn; nothing is looked at."""
+        self.bench.now += milliseconds
+        self.turn()
+
+    def interrupt(self, _: int) -> None:
+        self.bench.interrupt()
+        self.model.interrupted = True
+        assert not self.bench.c.core_output(self.bench.core)
+        self.turn()
+
     def hello(self, which: int) -> None:
         self.session = SESSIONS[which % 3 + 1]
         self.seq = self.seq if self.session == self.model.session else 0
@@ -196,12 +207,12 @@ class Pair:
 CALM = ["pass_time", "pass_time", "beat", "habits", "contacts"]
 ALL = [
     *("pass_time", "hello", "beat", "ack", "arm", "stop", "lights", "foreign", "version", "noise", "again"),
-    *("loop", "contacts", "read_back", "habits"),
+    *("loop", "contacts", "read_back", "habits", "interrupt", "stand_still"),
 ]
 RARELY = st.integers(0, 25)
 TIMES = st.sampled_from([1, 2, 10, 19, 20, 21, 49, 50, 51, 52, 99, 100, 101, 199, 201, 249, 250, 251])
 actions = st.one_of(
-    st.tuples(st.just("pass_time"), TIMES),
+    st.tuples(st.sampled_from(["pass_time", "pass_time", "stand_still"]), TIMES),
     st.tuples(st.sampled_from(CALM), st.integers(1, 60)),
     st.tuples(st.sampled_from(ALL), RARELY),
 )
