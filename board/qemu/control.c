@@ -126,6 +126,8 @@ static void describe(struct text *text, const struct bench *bench, const struct 
     text_field(text, "opened_us", bench->opened_us);
     text_field(text, "off_us", bench->off_us);
     text_field(text, "latched_us", bench->latched_us);
+    text_field(text, "heard_us", bench->heard_us);
+    text_field(text, "dark_us", bench->dark_us);
     text_field(text, "awaits", bench->awaits_off || bench->awaits_latch ? 1u : 0u);
     text_put(text, ",\"counters\":{");
     text_field(text, "good", counters->good);

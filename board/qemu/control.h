@@ -29,6 +29,8 @@ struct bench {
     volatile uint32_t opened_us;  /* the contact opened */
     volatile uint32_t off_us;     /* the output went off after it */
     volatile uint32_t latched_us; /* the machine's state was no longer RUN after it */
+    uint32_t heard_us;            /* the host's last right answer, to the millisecond */
+    volatile uint32_t dark_us;    /* the output last went from on to off */
     volatile bool awaits_off;     /* neither was seen yet */
     volatile bool awaits_latch;
 };

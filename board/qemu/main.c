@@ -10,7 +10,7 @@
 #include "uart.h"
 
 enum { PRIORITY_CONTACT = 0x00, PRIORITY_UART = 0x80 }; /* SysTick shares the contact's: neither waits for the other */
-enum { CHUNK = 64 }; /* bytes taken from the link in a turn: an answer to a flood, five times what the line brings */
+enum { CHUNK = 64 }; /* bytes taken from the link in a turn, a millisecond: five times what the line brings */
 
 #define KEPT_MAGIC 0x504C494Du /* power-on leaves anything else, or the same once in four billion times */
 
@@ -29,6 +29,9 @@ static struct bench bench = {.contacts = P_CONTACT_A | P_CONTACT_B, .edges = tru
 
 static void output_off(void)
 {
+    if ((FPGAIO_LED & OUTPUT_BIT) != 0u) {
+        bench.dark_us = FPGAIO_COUNTER;
+    }
     FPGAIO_LED = 0;
     if (bench.awaits_off) {
         bench.off_us = FPGAIO_COUNTER;
@@ -114,6 +117,9 @@ static void receive(void)
         size++;
     }
     core_receive(&core, chunk, size, now_ms);
+    if (core.deadman.silent_ms == 0) {
+        bench.heard_us = FPGAIO_COUNTER;
+    }
 }
 
 static void send(void)
@@ -170,6 +176,17 @@ static void obey(void)
     if (bench.reboot) {
         reboot();
     }
+}
+
+/* One turn a millisecond, whatever else interrupts: what is measured is the slowest loop that the firmware allows. */
+static void wait_for_tick(void)
+{
+    static uint32_t turned_ms;
+
+    while (now_ms == turned_ms) {
+        machine_wait();
+    }
+    turned_ms = now_ms;
 }
 
 static void start_machine(void)
@@ -229,6 +246,6 @@ int main(void)
     for (;;) {
         turn();
         obey();
-        machine_wait();
+        wait_for_tick();
     }
 }
