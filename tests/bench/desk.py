@@ -18,10 +18,11 @@ from app.compose import limits, rules
 from app.config import Settings, load_accounts, load_file
 from app.domain.calendar import TradingCalendar
 from app.engine.engine import Engine, Parts
-from app.engine.ports import Journal, Strategy
+from app.engine.ports import Journal, Panel, Strategy
 from app.engine.records import Record, Recovered
 from app.engine.settings import EngineSettings
 from app.errors import Refused
+from app.mcu.link import Link
 from app.mcu.stand_in import StandIn
 from app.store import open_journal
 from app.venues.topstepx.adapter import TopstepX
@@ -80,9 +81,11 @@ class Desk:
 @asynccontextmanager
 async def desk(
     file: Path, strategies: Sequence[Strategy], seen: Callable[[Record], None], *, durable: bool,
-    limiter: Limiter | None = None,
+    limiter: Limiter | None = None, panel: Link | None = None,
 ) -> AsyncIterator[Desk]:  # fmt: skip
-    """The desk of the settings in `file`; `durable` False keeps its journal in memory."""
+    """The desk of the settings in `file`; `durable` False keeps its journal in memory. Without a `panel` the
+    stand-in takes its place.
+    """
     settings = load_file(file)
     async with AsyncExitStack() as stack:
         clock, following = await _clock(settings, stack)
@@ -92,14 +95,16 @@ async def desk(
         venue.connect(_Silent())  # type: ignore[arg-type]  # until the engine exists
         await venue.start()
         stack.push_async_callback(venue.stop)
-        panel = StandIn()
-        engine = _engine(settings, clock, journal, venue, panel, strategies, recovered)
+        board = panel or StandIn()
+        engine = _engine(settings, clock, journal, venue, board, strategies, recovered)
         venue.connect(engine)
         engine.begin(venue.contracts)
-        panel.connect(engine)
+        board.connect(engine)
         stack.callback(engine.stop)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(venue.run()), group.create_task(following.run())]
+        if panel is not None:
+            tasks.append(group.create_task(panel.run()))
         try:
             await arm(engine)
             yield Desk(clock, venue, engine)
@@ -148,13 +153,13 @@ def _engine(
     clock: Clock,
     journal: Kept,
     venue: TopstepX,
-    panel: StandIn,
+    panel: Panel,
     strategies: Sequence[Strategy],
     recovered: Recovered,
 ) -> Engine:
     accounts = load_accounts(settings.account_file)
     stated = accounts.of(venue.account_id) if accounts else None
-    lifted = limits(settings.risk, stated)
+    lifted = limits(settings.risk, stated, {})
     for name in ("orders_per_minute", "orders_per_day"):
         object.__setattr__(lifted, name, NO_LIMIT)
     return Engine(

@@ -99,7 +99,7 @@ async def _round(running: Desk, stamps: Stamps, number: int) -> tuple[float, flo
 
     fresh_budget(running)
     await arm(running.engine)
-    await _expose(running, number)
+    await expose(running, number)
     reads = [asyncio.create_task(_slow_read(running)) for _ in range(READS)]
     connections = running.venue._session.connector._acquired  # type: ignore[union-attr]
     await until(lambda: len(connections) >= READS, "the pool is full")
@@ -139,13 +139,13 @@ async def _slow_read(running: Desk) -> None:
         raise RuntimeError(f"a slow read ended with HTTP {answer.status}")
 
 
-async def _expose(running: Desk, number: int) -> None:
+async def expose(running: Desk, number: int) -> None:
     """A protected position and a resting OCO pair, as the overnight strategy leaves them."""
     from app.domain.intents import Place
     from app.domain.orders import Bracket, OrderState, OrderType, Side
     from tests.bench.appliance import until
 
-    engine, (contract,) = running.engine, running.venue.contracts.values()
+    engine, contract = running.engine, next(iter(running.venue.contracts.values()))
     bracket = Bracket(BRACKET_TICKS, BRACKET_TICKS)
     quotes = engine.book.quotes
     await until(lambda: contract in quotes and quotes[contract].ask_ticks is not None, "a quote")

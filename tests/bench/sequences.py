@@ -28,12 +28,12 @@ CASH_MICRO = 100_000_000_000
 
 def measure() -> list[Row]:
     """One row, nanoseconds per sequence."""
-    ints, floats, actions = _portfolio(random.Random(20261120))
+    ints, floats, actions = portfolio(random.Random(20261120))
     BUILT.mkdir(parents=True, exist_ok=True)
     file = BUILT / "sequences.bin"
     file.write_bytes(_packed(ints, floats, actions))
     inside = {
-        name: Inside(_search(module, ints, floats, actions), _text)
+        name: Inside(search(module, ints, floats, actions), _text)
         for name, module in (
             ("pure", sequences_py),
             ("cython", importlib.import_module("native.sequences_run")),
@@ -46,7 +46,7 @@ def measure() -> list[Row]:
     return [promise(promise(row, "ratio_go", 0.25), "cython_ns", 15.0)]
 
 
-def _portfolio(chance: random.Random) -> tuple[list[list[int]], list[list[float]], list[list[int]]]:
+def portfolio(chance: random.Random) -> tuple[list[list[int]], list[list[float]], list[list[int]]]:
     """Integer columns, float columns (merits, three targets, weights, scales) and action columns."""
     values = [chance.randrange(500_000_000, 5_000_000_000) for _ in range(SECURITIES)]
     places = [[index % count for index in range(SECURITIES)] for count in (COUNTRIES, GROUPS)]
@@ -64,7 +64,7 @@ def _shares(chance: random.Random, count: int) -> list[float]:
     return [0.95 * part / sum(parts) for part in parts]
 
 
-def _search(module: ModuleType, ints: Any, floats: Any, actions: Any) -> Any:
+def search(module: ModuleType, ints: Any, floats: Any, actions: Any) -> Any:
     columns = [array("q", column) for column in ints] + [array("d", column) for column in floats]
     wanted = [array("q", column) for column in actions]
 
