@@ -27,6 +27,7 @@ from app.backtest.replay import replay
 from app.domain.calendar import TradingCalendar
 from app.domain.instruments import by_symbol
 from app.domain.market import MINUTE_NS, Bar
+from tests.bench import replay_peers
 from tests.bench.appliance import ROOT
 from tests.bench.figures import Row, least, measured
 
@@ -34,6 +35,7 @@ JOB = "replay_year"
 ROUNDS = 5
 GOAL_BARS_S = 500_000
 SESSIONS, MINUTES = 252, 1_380
+BARS = SESSIONS * MINUTES
 FIRST, LAST = date(2014, 1, 2), date(2015, 2, 28)
 HEADLINE = "60 over 240"
 # Fast over slow in minutes.
@@ -94,9 +96,10 @@ def measure() -> list[Row]:
             for name, samples in rates.items():
                 samples.append(_run(path, name)[0])
             reading.append(_read(path))
+        beside = replay_peers.row(path, BARS, CROSSES[HEADLINE], lambda: _run(path, HEADLINE)[1])
     rows = [_row(name, samples, texts[name]) for name, samples in rates.items()]
     rows.append(measured(JOB, f"{HEADLINE}, no bar skipped", "bars/s", [slow]))
-    return [*rows, measured(JOB, "of which reading the file", "bars/s", reading)]
+    return [beside, *rows, measured(JOB, "of which reading the file", "bars/s", reading)]
 
 
 def _run(path: Path, name: str, skipping: bool = True) -> tuple[float, str]:

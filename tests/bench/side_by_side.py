@@ -70,11 +70,14 @@ class Inside:
 class Outside:
     """A compiled peer: reads its input file once, then answers `check` and `run N` line by line."""
 
-    def __init__(self, program: Path, *arguments: str | Path) -> None:
+    def __init__(
+        self, program: Path, *arguments: str | Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings` are variables of its environment besides ours."""
         self._name = program.name
         self._process = subprocess.Popen(
             [program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"GOMAXPROCS": "1"},
+            env=os.environ | {"GOMAXPROCS": "1"} | dict(settings or {}),
         )  # fmt: skip
 
     def __enter__(self) -> Outside:
