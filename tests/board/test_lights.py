@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import re
 
 import pytest
 
 from tests.board.rig import DISCREPANCY, FAULT, READBACK, READY, RUN, STARVED, TRIPPED, WATCHDOG, library
+from tests.guards import ROOT
 
 OFF, BLUE, GREEN, RED, AMBER = 0, 1, 2, 4, 6
 SLOW, FAST = 512, 128  # ms: half a period; 0: steady
@@ -174,3 +176,16 @@ def test_no_pixel_is_brighter_than_three_bits() -> None:
     for state, live in itertools.product(range(4), (False, True)):
         matrix = lights(state, live=live, net=-99, pnl=5000)[2]
         assert max(pixel for row in matrix for pixel in row) == 7
+
+
+def test_the_readme_has_the_same_table() -> None:
+    colours = {BLUE: "blue", GREEN: "green", RED: "red", AMBER: "amber"}
+    blinks = {0: "steady", SLOW: "slow", FAST: "fast"}
+    text = (ROOT / "board" / "README.md").read_text()
+    shown = dict(re.findall(r"^\| (\d) [a-z ]+ \| ([a-z]+, [a-z]+)", text, re.MULTILINE))
+    assert shown == {
+        str(status): f"{colours[light]}, {blinks[half]}" for status, (light, half) in enumerate(HOST)
+    }
+    for state, name in enumerate(("TRIPPED", "READY", "RUN", "FAULT")):
+        light, half = BOARD[state]
+        assert re.search(rf"^\| {name}\b.* \| {colours[light]}, {blinks[half]} \|$", text, re.MULTILINE), name
