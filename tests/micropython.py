@@ -37,6 +37,7 @@ Dir::Etc::sourcelist "{folder}/sources.list";
 Dir::Etc::sourceparts "{folder}/none";
 Dir::State::status "{folder}/status";
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 """
 SECONDS = 300  # for any one step; the whole takes about 5 on a good line
