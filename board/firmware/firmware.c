@@ -119,6 +119,20 @@ void core_opened(struct core *core)
     core->kill.opened = true;
 }
 
+/* A discrepancy begins when the channels differ for too long, and ends when they were open together. */
+static void judge_channels(struct core *core)
+{
+    if (kill_is_contradictory(&core->kill)) {
+        set_faults(core, core->faults | P_FAULT_DISCREPANCY);
+    }
+    if ((core->faults & P_FAULT_DISCREPANCY) != 0 && kill_is_fully_open(&core->kill)) {
+        set_faults(core, core->faults & (uint16_t)~P_FAULT_DISCREPANCY);
+        if ((core->faults & P_FAULT_READBACK) == 0) {
+            happen(core, EVENT_BOTH_OPEN);
+        }
+    }
+}
+
 void core_contacts(struct core *core, uint8_t contacts, uint32_t now_ms)
 {
     uint8_t before = core->kill.contacts;
@@ -130,15 +144,7 @@ void core_contacts(struct core *core, uint8_t contacts, uint32_t now_ms)
     if (core->kill.contacts != before) {
         core->reports.changed = true;
     }
-    if (kill_is_contradictory(&core->kill)) {
-        set_faults(core, core->faults | P_FAULT_DISCREPANCY);
-    }
-    if ((core->faults & P_FAULT_DISCREPANCY) != 0 && kill_is_fully_open(&core->kill)) {
-        set_faults(core, core->faults & (uint16_t)~P_FAULT_DISCREPANCY);
-        if ((core->faults & P_FAULT_READBACK) == 0) {
-            happen(core, EVENT_BOTH_OPEN);
-        }
-    }
+    judge_channels(core);
 }
 
 void core_read_back(struct core *core, bool energised, uint32_t now_ms)
