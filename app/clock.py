@@ -181,7 +181,8 @@ class VirtualClock:
             if not timer.cancelled:
                 self._move(at_ns)
                 timer.call(*timer.args)
-        self._move(utc_ns)
+        if utc_ns > self.now_utc:
+            self._move(utc_ns)
 
     def advance(self, delta_ns: int) -> None:
         """Move `delta_ns` forward."""

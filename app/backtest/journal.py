@@ -31,9 +31,9 @@ class MemoryJournal:
         for record in records:
             if isinstance(record, OrderChanged):
                 self.orders[record.order.tag] = record.order
-            elif isinstance(record, FillBooked):
-                self.fills.append(record)
             elif isinstance(record, Happened):
                 self.events.append(record)
+            elif isinstance(record, FillBooked):
+                self.fills.append(record)
         if then is not None:
             then(None)

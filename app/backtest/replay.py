@@ -278,9 +278,10 @@ class Run:
         if fills == self._marked and not engine.book.ledger.net(self.contract):
             return
         self._marked = fills
-        equity = engine.money.equity_micro(engine.money.today())
-        if equity is not None:
-            self._points.append(equity)
+        flat, book = engine.money.flat_equity_micro(), engine.book
+        open_micro = book.ledger.unrealised_micro(self.contract, book.quotes.get(self.contract))
+        if flat is not None and open_micro is not None and engine.money.day_known:
+            self._points.append(flat + open_micro)
 
     def _parts(self, settings: ReplaySettings, start: date) -> Parts:
         maximum, daily = micro_of(settings.maximum_loss_limit), micro_of(settings.daily_loss_limit)

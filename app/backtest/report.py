@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
@@ -29,6 +29,7 @@ _EPOCH = date(1970, 1, 1)
 _BREAK = ",\n      "  # between two values of a row
 _flat = json.JSONEncoder(separators=(_BREAK, ": ")).encode
 DATES_KEPT = 8_192  # the days of thirty years
+TIMES_KEPT = 1_024  # the times of an order come back in its fills and its trade
 _SHOWN = ("high", "low", "atr", "buy_stop", "sell_stop")  # of a strategy's facts, in the JSON of a day
 
 
@@ -55,6 +56,7 @@ class Report:
     days: Sequence[DayFacts]
     events: Sequence[Happened]
     equity: Sequence[int]
+    _prices: dict[Fraction | int | None, str | None] = field(default_factory=dict, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The documented shape, keys in their fixed order."""
@@ -171,7 +173,10 @@ class Report:
         }
 
     def _price(self, ticks: Fraction | int | None) -> str | None:
-        return price_text(self.instrument, ticks) or None
+        """Prices come back: each is worded once."""
+        if ticks not in self._prices:
+            self._prices[ticks] = price_text(self.instrument, ticks) or None
+        return self._prices[ticks]
 
 
 def _rows(rows: Sequence[dict[str, Any]]) -> str:
@@ -189,6 +194,7 @@ def _worded(alarms: Sequence[Happened]) -> list[str]:
     return list(dict.fromkeys(f"{stamp(alarm.utc_ns)} {alarm.level}: {alarm.text}" for alarm in alarms))
 
 
+@lru_cache(maxsize=TIMES_KEPT)
 def stamp(utc_ns: int) -> str:
     """UTC as ISO 8601; parts of a second only where there are any (whole microseconds)."""
     days, rest = divmod(utc_ns, DAY_NS)

@@ -148,17 +148,21 @@ class _Span:
     last_open_ns: int
 
 
+_NONE_KNOWN: tuple[_Span | None, Session | None] = (None, None)
+
+
 class TradingCalendar:
     """Sessions by rule with the owner's overrides on top.
 
-    Every answer depends on the arguments alone; the three caches (built sessions, the span and the hour that
-    the last question fell into) only make it cheap to ask on every quote.
+    Every answer depends on the arguments alone; the caches (built sessions, the span and the hour that the
+    last question fell into, the session after it) only make it cheap to ask on every quote.
     """
 
     def __init__(self, overrides: Overrides | None = None) -> None:
         self._overrides = overrides or Overrides()
         self._session = lru_cache(maxsize=SESSIONS_KEPT)(self._build)
         self._spans: dict[str, _Span] = {}
+        self._next: dict[str, tuple[_Span | None, Session | None]] = {}  # of a span: the session after it
         self._dated = (-1, FIRST_DATE)  # trade dates change on whole hours of UTC: an hour and its date
 
     # -- by date ------------------------------------------------------------------------------------
@@ -189,9 +193,9 @@ class TradingCalendar:
 
     def trade_date(self, utc_ns: int) -> date:
         """As the module's `trade_date`, with the overrides: a day they close rolls forward too."""
-        _require(utc_ns)
         hour, day = self._dated
         if hour != utc_ns // HOUR_NS:
+            _require(utc_ns)  # what is covered begins and ends on whole hours
             day = next(self._walk(_next_date(utc_ns), DAY, "globex")).trade_date
             if day > LAST_DATE:
                 raise _refuse(day)
@@ -214,7 +218,10 @@ class TradingCalendar:
             for start, _ in span.session.windows:
                 if start > utc_ns:
                     return start
-        following = self._after(utc_ns if span.session is None else span.end_ns, hours)
+        known, following = self._next.get(hours, _NONE_KNOWN)
+        if known is not span or following is None:
+            following = self._after(utc_ns if span.session is None else span.end_ns, hours)
+            self._next[hours] = span, following
         if following.trade_date > LAST_DATE:
             raise _refuse(following.trade_date)
         return following.open_ns

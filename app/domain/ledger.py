@@ -156,7 +156,7 @@ class Ledger:
         """Contracts in which the account is not flat, sorted; sub-books may hold where it does not."""
         if self._stale:
             self._rebuild()
-        return sorted(self._open)
+        return sorted(self._open) if len(self._open) > 1 else list(self._open)
 
     def strategies(self) -> list[str]:
         """Everybody who ever filled, sorted."""

@@ -126,7 +126,11 @@ class Book:
         net = self.held(contract)
         if net == 0:
             return True
-        return net_stopped((o for o in self.live.values() if o.contract == contract), net) >= abs(net)
+        stopped = 0
+        for order in self.live.values():
+            if order.state is OrderState.WORKING and order.contract == contract:
+                stopped += _stops(order, net)
+        return stopped >= abs(net)
 
     def adopt(self, report: OrderReport) -> Order:
         """A new order of ours from the venue's word: a bracket leg, one the journal lost, or the owner's own
@@ -168,10 +172,7 @@ class Book:
         return Role.ENTRY
 
 
-def net_stopped(orders: Iterable[Order], net: int) -> int:
-    """Contracts covered by working stops against a position of `net`."""
-    return sum(
-        o.remaining
-        for o in orders
-        if o.state is OrderState.WORKING and o.side * net < 0 and o.stop_ticks is not None and o.type.is_stop
-    )
+def _stops(order: Order, net: int) -> int:
+    """Contracts of a position of `net` that a working `order` covers as a stop."""
+    covers = order.side * net < 0 and order.stop_ticks is not None and order.type.is_stop
+    return order.remaining if covers else 0

@@ -543,7 +543,7 @@ class Engine:
         known = report.tag in self.book.orders
         order = self.lifecycle.on_report(report)
         self.doubts.heard(order)
-        if not known:
+        if not known and order.parent_tag not in self.book.orders:  # a leg has the counter of its entry
             self._skip_used_counter(order.tag)
 
     def _skip_used_counter(self, tag: str) -> None:

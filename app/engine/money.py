@@ -138,14 +138,14 @@ class Money:
 
         Prices alone do not move it, so it is found once for each of what does.
         """
-        book, day, days = self._book, self.trade_date(), len(self.end_of_days)
+        book, day, days = self._book, self._hours.trade_date(), len(self.end_of_days)
         basis = (book.ledger.changes, day, days, self.day_known, book.account, self.baseline)
         if basis != self._calm_basis:
-            self._calm_basis, self._calm_open_micro = basis, self._find_calm()
+            self._calm_basis, self._calm_open_micro = basis, self._find_calm(day)
         return self._calm_open_micro
 
-    def _find_calm(self) -> int | None:
-        day, flat, floor = self.trade_date(), self.flat_equity_micro(), self.floor_micro()
+    def _find_calm(self, day: date | None) -> int | None:
+        flat, floor = self.flat_equity_micro(), self.floor_micro()
         try:
             held = [(by_contract(contract), net) for contract, net in self._book.positions().items()]
         except Refused:  # the watch says so every time

@@ -128,7 +128,7 @@ class Pursuit:
         gone is read at once, so that its legs are swept.
         """
         if self.done:
-            if self._active and self._left():
+            if (self.goal or self._only) and self._left():
                 self._start()
         elif self._answered and not self._hurried and not self._to_close():
             self._hurried = True
@@ -164,10 +164,6 @@ class Pursuit:
             self._schedule()
 
     # -- the work
-
-    @property
-    def _active(self) -> bool:
-        return self.goal is not Goal.NONE or bool(self._only)
 
     def _start(self) -> None:
         self.done, self._attempt = False, 0
@@ -206,10 +202,10 @@ class Pursuit:
         return flat and order.state is OrderState.WORKING
 
     def _to_close(self) -> Sequence[str]:
-        if self.goal is not Goal.FLAT and not self._only:
-            return ()
-        open_now = self._book.exposed_contracts()
-        return open_now if self.goal is Goal.FLAT else [c for c in open_now if c in self._only]
+        book = self._book
+        if self.goal is Goal.FLAT:
+            return book.exposed_contracts()
+        return sorted(c for c in self._only if book.net(c) or book.venue_net.get(c)) if self._only else ()
 
     def _act(self, left: _Left) -> bool:
         """Cancel and close what is left. False while the market is closed."""
@@ -288,7 +284,7 @@ class Pursuit:
         goal = self.goal
         if goal is not Goal.NONE:
             self._log.add("info", "goal", f"{goal.name} confirmed by the venue")
-        self._finish("confirmed" if self._active else "")
+        self._finish("confirmed" if goal or self._only else "")
         self._journal.append([self._record()])
         self._acts.confirmed(goal)
 

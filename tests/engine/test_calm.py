@@ -55,7 +55,7 @@ def test_is_calm_exactly_where_both_limits_say_nothing(side: Side, size: int, lo
 def test_finds_the_bound_anew_when_fills_account_or_day_change(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int | None] = []
     find = Money._find_calm
-    monkeypatch.setattr(Money, "_find_calm", lambda money: found.append(find(money)) or found[-1])
+    monkeypatch.setattr(Money, "_find_calm", lambda money, day: found.append(find(money, day)) or found[-1])
     world = held(Side.BUY, 1, 26_000)
     money, book = world.engine.money, world.engine.book
     before = money.calm_open_micro()
