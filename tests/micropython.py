@@ -66,6 +66,11 @@ def command(*, heap: str = "1m") -> list[str]:
     ]
 
 
+def board() -> list[str]:
+    """Return the words that start the virtual MicroPython board; ``--link`` and ``--control`` are to follow."""
+    return [*command(heap="256k"), str(ROOT / "board" / "micropython" / "main.py")]
+
+
 def unpacked() -> Path:
     """Return the folder that holds the packages' files, after fetching them if this is the first time."""
     CACHE.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import json
 import sys
 
 FROM_ROOT = "board/micropython/main.py"
-CONTROL_MS = 5  # between looks at the control socket
+CONTROL_MS = 1  # between looks at the control socket
 
 
 async def serve_board() -> None:

@@ -48,8 +48,7 @@ def test_sends_and_means_the_same_as_on_cpython() -> None:
 
 @pytest.fixture
 def virtual(tmp_path: Path) -> Iterator[Virtual]:
-    words = [*micropython.command(heap="256k"), str(ROOT / "board" / "micropython" / "main.py")]
-    with started(words, tmp_path) as board:
+    with started(micropython.board(), tmp_path) as board:
         yield board
 
 
@@ -178,6 +177,7 @@ async def test_faults_when_the_channels_differ_until_both_were_open(virtual: Vir
         await host.event(session.EV_PANEL, messages.TRIPPED, 0, 0)
         virtual.do("contact both closed")
         await host.in_state(messages.READY)
+        assert not virtual.do("state")["output"]
 
 
 async def test_faults_for_good_when_the_output_does_not_follow(virtual: Virtual) -> None:
@@ -188,6 +188,7 @@ async def test_faults_for_good_when_the_output_does_not_follow(virtual: Virtual)
         virtual.do("readback ok")
         virtual.do("contact both open")
         await host.event(session.EV_PANEL, messages.FAULT, 0)
+        assert virtual.do("state")["state"] == "fault"
 
 
 async def test_trips_when_the_host_says_stop(virtual: Virtual) -> None:
