@@ -97,6 +97,13 @@ def _board(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         if name == "switch":
             what.add_argument("to", choices=("open", "closed"))
         what.set_defaults(run=_lazily("app.cli.board", name))
+    text = "write firmware onto the UNO Q's microcontroller; trading is halted first"
+    flash = whats.add_parser("flash", help=text, description=text, epilog=EPILOG)
+    _places(flash)
+    which = flash.add_mutually_exclusive_group()
+    which.add_argument("--image", type=Path, metavar="FILE", help="one that exists, artefact.json beside it")
+    which.add_argument("--back", action="store_true", help="the one before the current one")
+    flash.set_defaults(run=_lazily("app.cli.firmware", "flash"))
 
 
 def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

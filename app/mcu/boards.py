@@ -27,10 +27,11 @@ def build(board: Board, clock: Clock, stack: AsyncExitStack) -> Link | StandIn:
     if not board.required:
         return StandIn()
     leds = Leds() if board.leds else None
-    return Link(board.mode, clock, _dial(board, stack), NativeCodec(), leds)
+    return Link(board.mode, clock, dial(board, stack), NativeCodec(), leds)
 
 
-def _dial(board: Board, stack: AsyncExitStack) -> Dial:
+def dial(board: Board, stack: AsyncExitStack) -> Dial:
+    """The way to the board that the settings name; `stack` gives back what it takes."""
     if board.mode == "owner":
         own = owner.Owner(board.device, board.baud, board.router, owner.run)
         stack.push_async_callback(own.give_back)

@@ -1,27 +1,18 @@
-"""Ask a board once who it is: greet until it answers. For tools; the service has its own link.
-
-Bytes go through the `Wire` given; no port is opened here.
-"""
+"""Ask a board once who it is: greet until it answers. For tools; the service has its own link."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from app.clock import MS, Clock
 from app.errors import Refused, Unreachable
 from app.mcu import messages, session
+from app.mcu.link import Dial, random32
 
-GREET_MS = 30_000  # a board that was just written may show its maker's logo first
-
-
-class Wire(Protocol):
-    """A byte link to the board. Both raise Unreachable when it is gone."""
-
-    def read(self, timeout_ms: int) -> bytes:
-        """What arrived, empty after `timeout_ms` without a byte."""
-
-    def write(self, data: bytes) -> None: ...
+PATIENCE_MS = 30_000  # a board that was just written may show its maker's logo first
 
 
 @dataclass(frozen=True)
@@ -35,35 +26,68 @@ class Greeting:
     boot_id: int
 
 
-def greet(
-    wire: Wire,
-    codec: Any,
-    now_ms: Callable[[], int],
-    random32: Callable[[], int],
-    patience_ms: int = GREET_MS,
-) -> Greeting:
-    """Return the board's greeting. Raises Unreachable without one, Refused when it speaks another version."""
-    until = now_ms() + patience_ms
-    own = _session(codec, now_ms(), random32)
-    while now_ms() < until:
-        out, due_ms = own.poll(now_ms())
-        if out:
-            wire.write(out)
-        data = wire.read(max(0, min(due_ms, until) - now_ms()))
-        for event in own.feed(data, now_ms()):
+class Greeter:
+    """Sessions that want nothing but a WELCOME. Bytes and milliseconds in, bytes out; no port, no clock."""
+
+    def __init__(self, codec: Any, now_ms: int, random: Callable[[], int], patience_ms: int) -> None:
+        self._codec, self._random = codec, random
+        self._until, self._patience_ms = now_ms + patience_ms, patience_ms
+        self._session = self._anew(now_ms)
+
+    def _anew(self, now_ms: int) -> session.Session:
+        return session.Session(self._codec, self._random() or 1, self._random(), now_ms, self._random)
+
+    def poll(self, now_ms: int) -> tuple[bytes, int]:
+        """Return what to write now, and when to call again. Raises Unreachable when nobody answered."""
+        if now_ms >= self._until:
+            raise Unreachable("board", f"no greeting within {self._patience_ms // 1000} s")
+        out, due_ms = self._session.poll(now_ms)
+        return out, min(due_ms, self._until)
+
+    def feed(self, data: bytes, now_ms: int) -> Greeting | None:
+        """Take what arrived. Raises Refused when the board speaks another version."""
+        for event in self._session.feed(data, now_ms):
             if event[0] == session.EV_WELCOME:
                 return _greeting(event)
             if event[0] == session.EV_LOST:
                 if event[1] == session.VERSION:
                     raise Refused("board.protocol", "another version", messages.VERSION)
-                own = _session(codec, now_ms(), random32)
-    raise Unreachable("board", f"no greeting within {patience_ms // 1000} s")
-
-
-def _session(codec: Any, now_ms: int, random32: Callable[[], int]) -> session.Session:
-    return session.Session(codec, random32() or 1, random32(), now_ms, random32)
+                self._session = self._anew(now_ms)
+        return None
 
 
 def _greeting(event: tuple) -> Greeting:
     _, _, firmware_hash, target, reset_cause, boot_id, _ = event
     return Greeting(firmware_hash.hex(), messages.VERSION, messages.TARGETS[target], reset_cause, boot_id)
+
+
+async def greet(dial: Dial, codec: Any, clock: Clock, patience_ms: int = PATIENCE_MS) -> Greeting:
+    """Open the way to the board and return its greeting. Raises Later without one, Refused as `Greeter`."""
+    arrived, woken = bytearray(), asyncio.Event()
+    ends: list[str] = []
+
+    def received(data: bytes) -> None:
+        arrived.extend(data)
+        woken.set()
+
+    def lost(why: str) -> None:
+        ends.append(why)
+        woken.set()
+
+    greeter = Greeter(codec, clock.mono_ns() // MS, random32, patience_ms)
+    transport = await dial(received, lost)
+    try:
+        while not ends:
+            out, due_ms = greeter.poll(clock.mono_ns() // MS)
+            transport.write(out)
+            timer = clock.call_later(due_ms * MS - clock.mono_ns(), woken.set)
+            await woken.wait()
+            timer.cancel()
+            woken.clear()
+            greeting = greeter.feed(bytes(arrived), clock.mono_ns() // MS)
+            arrived.clear()
+            if greeting is not None:
+                return greeting
+    finally:
+        transport.close()
+    raise Unreachable("board", ends[0])

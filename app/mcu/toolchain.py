@@ -14,36 +14,30 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from app.errors import Later, Refused, Theirs, clean
-from app.mcu import images
+from app.mcu import images, unoq
 
 FQBN = "arduino:zephyr:unoq:wait_linux_boot=no"  # the kill input waits for no Linux
 CORE = "arduino:zephyr"
 VARIANT = "arduino_uno_q_stm32u585xx"
-COMPATIBLE = (
-    "arduino,imola"  # the board's name in its device tree: on another the same lines mean other things
-)
-DEVICE_TREE = Path("/proc/device-tree/compatible")
-CHIP = "/dev/gpiochip1"
-BOOT0_LOW = "37=0"  # at a reset with BOOT0 high the microcontroller starts its ROM instead of the firmware
-UART_ON = "70=1"  # the level shifter between the UART and Linux
 COMPILE_SECONDS = 1_200.0  # two of the board's cores need minutes for a core compiled for the first time
 WRITE_SECONDS = 300.0  # bit-banged SWD: a full image takes about one minute
 LINE_SECONDS = 10.0  # a GPIO line, a question to arduino-cli
-OUTPUT_LIMIT = 1_048_576  # bytes read of what a program says
+OUTPUT_LIMIT = 1_048_576  # bytes read of what a program says, the last ones
 TAIL = 180  # characters of it in an error: its last words say what went wrong
 RESTORE_STOCK = "arduino-cli burn-bootloader -b arduino:zephyr:unoq -P jlink"
 
 
 def call(arguments: Sequence[str | os.PathLike[str]], seconds: float) -> str:
-    """Run a program and return what it said. Raises Later when it is missing, fails or takes too long."""
+    """Run a program and return its output. Raises Later when it is missing, fails or takes too long."""
     name = Path(arguments[0]).name
-    with tempfile.TemporaryFile() as output:  # a talkative program fills a file, not the memory
+    # A talkative program fills files, not the memory.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             done = subprocess.run(
-                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=seconds,
+                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, timeout=seconds,
                 env=_environment(), check=False,
             )  # fmt: skip
         except FileNotFoundError:
@@ -52,11 +46,17 @@ def call(arguments: Sequence[str | os.PathLike[str]], seconds: float) -> str:
             raise Later(name, error.strerror or error) from None
         except subprocess.TimeoutExpired:
             raise Later(name, f"did not finish within {seconds:.0f} s") from None
-        output.seek(0)
-        said = output.read(OUTPUT_LIMIT).decode(errors="replace")
+        said, wrong = _last(output), _last(errors)
     if done.returncode:
-        raise Later(name, f"failed ({done.returncode}): {clean(' '.join(said.split())[-TAIL:])}")
+        words = " ".join(f"{said} {wrong}".split())
+        raise Later(name, f"failed ({done.returncode}): {clean(words[-TAIL:])}")
     return said
+
+
+def _last(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - OUTPUT_LIMIT))
+    return file.read(OUTPUT_LIMIT).decode(errors="replace")
 
 
 def _environment() -> dict[str, str]:
@@ -68,14 +68,10 @@ def _environment() -> dict[str, str]:
 class UnoQ:
     """The UNO Q this runs on. Raises Refused on another machine."""
 
-    def __init__(self, device_tree: Path = DEVICE_TREE) -> None:
-        try:
-            found = device_tree.read_bytes()[:TAIL].split(b"\0")[0].decode(errors="replace")
-        except OSError:
-            found = "no device tree"
-        if found != COMPATIBLE:
-            hint = "firmware is written on the UNO Q itself"
-            raise Refused("board.machine", found, COMPATIBLE, hint)
+    def __init__(self, device_tree: Path | None = None) -> None:
+        found = unoq.machine(device_tree or unoq.DEVICE_TREE) or "no device tree"
+        if found != unoq.COMPATIBLE:
+            raise Refused("board.machine", found, unoq.COMPATIBLE, "firmware is written on the UNO Q itself")
         self._core = ""
 
     def core(self) -> str:
@@ -96,7 +92,7 @@ class UnoQ:
     def upload_build(self, image: images.Image) -> None:
         """Write what `compile` just made."""
         call(["arduino-cli", "upload", "-b", FQBN, "--input-dir", image.file.parent], WRITE_SECONDS)
-        self._line(UART_ON)
+        self._line(unoq.UART_ON)
 
     def upload_image(self, image: images.Image) -> None:
         """Write an image that exists already, without a compiler."""
@@ -104,14 +100,14 @@ class UnoQ:
         packages = data / "packages" / "arduino"
         script = packages / "hardware" / "zephyr" / self.core() / "variants" / VARIANT / "flash_sketch.cfg"
         call([_remoteocd(packages), "upload", "-f", script, image.file], WRITE_SECONDS)
-        self._line(UART_ON)
+        self._line(unoq.UART_ON)
 
     def prepare(self) -> None:
         """Let the microcontroller start its flash, not its ROM, at the reset that ends the writing."""
-        self._line(BOOT0_LOW)
+        self._line(unoq.BOOT0_LOW)
 
     def _line(self, setting: str) -> None:
-        call(["gpioset", "-c", CHIP, "-t0", setting], LINE_SECONDS)
+        call(unoq.gpioset(setting), LINE_SECONDS)
 
 
 def _installed(said: str) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 FIRMWARE = Path(__file__).resolve().parents[1] / "build" / "qemu.elf"
 MACHINE = ("qemu-system-arm", "-M", "mps2-an505", "-cpu", "cortex-m33")
-# One instruction is 32 ns: guest time is counted in instructions, not in what this machine happens to manage; the
-# guest waits for real time, and where this machine is too slow its time falls behind.
+# One instruction is 32 ns: guest time is counted in instructions, not in what this machine manages, and waits
+# for real time. Where this machine is too slow it falls behind.
 TIME = ("-icount", "shift=5,align=on")
 QUIET = ("-display", "none", "-monitor", "none")
 PTY = re.compile(rb"redirected to (/dev/pts/\d+)")

@@ -27,7 +27,7 @@ fails() { if [ -e "{home}/fail-$name-$1" ]; then echo "the $1 went wrong"; exit 
 case "$name $*" in
 "arduino-cli core list --json") fails core; cat "{home}/cores" ;;
 "arduino-cli config get directories.data") fails config; echo "{home}/data" ;;
-"arduino-cli compile"*) fails compile; cp "{home}/built" "$5/unoq.ino.elf-zsk.bin" ;;
+"arduino-cli compile"*) fails compile; mkdir -p "$5"; cp "{home}/built" "$5/unoq.ino.elf-zsk.bin" ;;
 "arduino-cli upload"*) fails upload; cp "$5"/*.bin "{home}/flashed" ;;
 "remoteocd upload"*) fails upload; cp "$4" "{home}/flashed" ;;
 "gpioset -c /dev/gpiochip1 -t0 37=0") fails boot ;;

@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import Refused, Unreachable
 from app.mcu import messages
-from app.mcu.greeting import greet
+from app.mcu.greeting import PATIENCE_MS, Greeter, Greeting
 from app.mcu.native_codec import NativeCodec
 from native import wire
 
@@ -26,9 +26,6 @@ class Board:
         self._after = after_hellos
         self._decoder = wire.Decoder()
         self._out = b""
-
-    def now_ms(self) -> int:
-        return self.now
 
     def read(self, timeout_ms: int) -> bytes:
         self.now += 1 if self._out else max(timeout_ms, 1)
@@ -47,9 +44,17 @@ def welcome(session: int, nonce: int, version: int = 1) -> bytes:
     return wire.encode(messages.WELCOME, version, session, 1, 1, 7, (nonce, HASH, 1, 2, 9, 1))
 
 
-def ask(board: Board) -> object:
+def ask(board: Board) -> Greeting:
+    """What a greeter makes of `board`, each waiting as long as its poll says."""
     numbers = itertools.count(11)
-    return greet(board, NativeCodec(), board.now_ms, lambda: next(numbers))
+    greeter = Greeter(NativeCodec(), board.now, lambda: next(numbers), PATIENCE_MS)
+    while True:
+        out, due_ms = greeter.poll(board.now)
+        if out:
+            board.write(out)
+        told = greeter.feed(board.read(due_ms - board.now), board.now)
+        if told is not None:
+            return told
 
 
 def test_tells_the_hash_version_and_target() -> None:

@@ -1,0 +1,89 @@
+"""`plimsoll board flash`: the appliance's side of new firmware, and the sketch it is built from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from argparse import Namespace
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from app.cli import client, offline, places
+from app.clock import SystemClock
+from app.config import load_file
+from app.config.settings import Board
+from app.errors import Theirs
+from app.mcu import boards, images, toolchain
+from app.mcu.flash import Flash
+from app.mcu.greeting import Greeting, greet
+from app.mcu.native_codec import NativeCodec
+
+SERVICE = "plimsoll.service"
+SERVICE_SECONDS = 120.0  # a stop waits for the venue's last answers
+WHY = "new firmware for the board"
+SKETCHER = Path(__file__).resolve().parents[2] / "board" / "targets.py"
+FOLDER = "firmware"  # in the data folder
+
+
+class Appliance:
+    """The service of one data folder, and its board."""
+
+    def __init__(self, folder: Path, board: Board) -> None:
+        self._folder, self._board = folder, board
+
+    def latch(self) -> None:
+        """Through the service if one runs, else in its journal."""
+        if client.ask(self._folder, "halt", WHY) is None:
+            offline.halt(self._folder, WHY)
+
+    def release(self) -> bool:
+        """Stop the service. Writing the latch once more shows that it is on disk, and that nobody runs."""
+        if client.ask(self._folder, "status") is None:
+            return False
+        toolchain.call(["systemctl", "stop", SERVICE], SERVICE_SECONDS)
+        offline.halt(self._folder, WHY)
+        return True
+
+    def resume(self) -> None:
+        toolchain.call(["systemctl", "start", SERVICE], SERVICE_SECONDS)
+
+    def greet(self) -> Greeting:
+        return asyncio.run(self._greet())
+
+    async def _greet(self) -> Greeting:
+        async with AsyncExitStack() as stack:
+            return await greet(boards.dial(self._board, stack), NativeCodec(), SystemClock())
+
+
+def flash(arguments: Namespace) -> int:
+    """Write firmware onto the UNO Q this runs on. What became of the board is said, whatever happens."""
+    unoq = toolchain.UnoQ()
+    folder = places.data_dir(arguments)
+    board = load_file(places.config_file(arguments)).board
+    job = Flash(Appliance(folder, board), unoq, images.Shelf(folder / FOLDER), _say)
+    if arguments.back:
+        job.back()
+    elif arguments.image:
+        job.image(images.read(arguments.image))
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            job.build(lambda: _built(unoq, Path(place)))
+    return 0
+
+
+def _built(unoq: toolchain.UnoQ, place: Path) -> images.Image:
+    """This version's firmware, compiled in `place`."""
+    said = toolchain.call([sys.executable, SKETCHER, "sketch", place], toolchain.LINE_SECONDS)
+    try:
+        told = json.loads(said)
+        sketch, firmware_hash, version = Path(told["sketch"]), told["firmware_hash"], told["protocol_version"]
+    except (ValueError, KeyError, TypeError):
+        raise Theirs(SKETCHER.name, "its answer made no sense") from None
+    _say(f"compiling {firmware_hash} with core {unoq.core()}")
+    return unoq.compile(sketch, firmware_hash, version, place / "build")
+
+
+def _say(line: str) -> None:
+    print(f"flash: {line}", flush=True)
