@@ -38,6 +38,7 @@ SANITIZE = "-fsanitize=address,fuzzer-no-link"
 FLAGS = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer", SANITIZE, "-Wno-unused-function"]
 FUZZ = ROOT / "build" / "fuzz" / f"{sys.version_info.major}.{sys.version_info.minor}"
 CORPUS = ROOT / "tests" / "native" / "corpus"
+DECODER_SEEDS = ROOT / "tests" / "board" / "corpus"  # histories in which the board runs, and the golden vectors
 REPORTED = ("stat::number_of_executed_units", "stat::average_exec_per_sec", "stat::new_units_added")
 NO_COMPILER = "fuzz: clang with its sanitizers is needed (apt install clang libclang-rt-dev)"
 
@@ -173,6 +174,8 @@ def _seeds(target: str) -> Path:
     inputs = list(kept(target))
     if target in TWINS:
         inputs += importlib.import_module(f"tests.native.fuzz.{target}").SEEDS.values()
+    if target == DECODER:
+        inputs += [path.read_bytes() for path in sorted(DECODER_SEEDS.iterdir())]
     for one in inputs:
         (folder / hashlib.sha256(one).hexdigest()[:16]).write_bytes(one)
     return folder
