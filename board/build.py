@@ -109,7 +109,7 @@ def _compiler(name: str, target: Target) -> str:
         found = shutil.which(candidate)
         if found:
             return found
-    package = "gcc" if target.compilers == ANY else "clang libclang-rt-14-dev"
+    package = "gcc" if target.compilers == ANY else "clang libclang-rt-dev"
     raise NoCompilerError(
         f"{name} needs a C compiler ({', '.join(wanted)}); Debian and Ubuntu: apt install {package}"
     )

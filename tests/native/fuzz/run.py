@@ -38,7 +38,7 @@ SANITIZE = "-fsanitize=address,fuzzer-no-link"
 FLAGS = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer", SANITIZE, "-Wno-unused-function"]
 FUZZ = ROOT / "build" / "fuzz" / f"{sys.version_info.major}.{sys.version_info.minor}"
 CORPUS = ROOT / "tests" / "native" / "corpus"
-DECODER_SEEDS = ROOT / "tests" / "board" / "corpus"  # histories in which the board runs, and the golden vectors
+DECODER_SEEDS = ROOT / "tests" / "board" / "corpus"  # histories that reach RUN, golden vectors
 REPORTED = ("stat::number_of_executed_units", "stat::average_exec_per_sec", "stat::new_units_added")
 NO_COMPILER = "fuzz: clang with its sanitizers is needed (apt install clang libclang-rt-dev)"
 
