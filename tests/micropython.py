@@ -67,7 +67,7 @@ def command(*, heap: str = "1m") -> list[str]:
 
 
 def board() -> list[str]:
-    """Return the words that start the virtual MicroPython board; ``--link`` and ``--control`` are to follow."""
+    """Return the words that start the virtual MicroPython board; ``--link`` and ``--control`` follow them."""
     return [*command(heap="256k"), str(ROOT / "board" / "micropython" / "main.py")]
 
 
