@@ -42,6 +42,7 @@ JOBS = (
     "bars_coarsen",
     "ticks_to_bars",
     "trade_update",
+    "indicators_batch",
     "broadcast",
 )
 JOB_SECONDS = (

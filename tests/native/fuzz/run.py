@@ -38,6 +38,7 @@ SANITIZE = "-fsanitize=address,fuzzer-no-link"
 FLAGS = ["-O1", "-g1", "-ffp-contract=off", "-fno-omit-frame-pointer", SANITIZE, "-Wno-unused-function"]
 FUZZ = ROOT / "build" / "fuzz" / f"{sys.version_info.major}.{sys.version_info.minor}"
 CORPUS = ROOT / "tests" / "native" / "corpus"
+BOARD_CORPUS = ROOT / "tests" / "board" / "corpus"
 DECODER_SEEDS = ROOT / "tests" / "board" / "corpus"  # histories that reach RUN, golden vectors
 REPORTED = ("stat::number_of_executed_units", "stat::average_exec_per_sec", "stat::new_units_added")
 NO_COMPILER = "fuzz: clang with its sanitizers is needed (apt install clang libclang-rt-dev)"
@@ -75,7 +76,7 @@ def _fuzz(target: str, arguments: argparse.Namespace) -> bool:
     sound = found.returncode == 0
     lines = found.stderr.splitlines()
     print("\n".join([line for line in lines if not sound or line.startswith(REPORTED)]), flush=True)
-    if arguments.keep and sound:
+    if arguments.keep and sound and target in TWINS:
         keep(target)
     return sound
 
@@ -160,10 +161,12 @@ def decoder() -> Path:
 
 
 def kept(target: str) -> Iterator[bytes]:
-    """The inputs of the kept corpus."""
+    """The inputs of the kept corpus; the board keeps its own, a file each."""
     file = CORPUS / f"{target}.hex"
     if file.exists():
         yield from map(bytes.fromhex, file.read_text().split())
+    if target == DECODER:
+        yield from (path.read_bytes() for path in sorted(BOARD_CORPUS.rglob("*")) if path.is_file())
 
 
 def _seeds(target: str) -> Path:
@@ -183,7 +186,7 @@ def _seeds(target: str) -> Path:
 
 def keep(target: str) -> None:
     """Add the least of what earlier runs found that reaches more than the kept corpus and the seeds."""
-    program = decoder() if target == DECODER else harness()
+    program = harness()
     merged, seeds = FUZZ / "merged" / target, _seeds(target)
     shutil.rmtree(merged, ignore_errors=True)
     shutil.copytree(seeds, merged)
