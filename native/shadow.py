@@ -28,15 +28,16 @@ from typing import Any, ClassVar
 
 from native.modes import REFUSING, NativeError
 
-TEXT_LIMIT = 400  # characters of arguments or of a result that a difference keeps: enough to repeat the call
+TEXT_LIMIT = 2_000  # characters of arguments or of a result that a difference keeps: an order is some 500
+VALUE_LIMIT = 900  # characters of one value in it
 MOST_UNTOLD = 20  # differences kept for a listener that comes later: one a module, and as many refusals
 
 # Answers that need no clothes: most calls give one of these.
 _PLAIN = frozenset({int, bool, float, str, bytes, type(None)})
 
 _brief = Repr()
-_brief.maxtuple = _brief.maxlist = _brief.maxarray = 12
-_brief.maxstring = _brief.maxother = _brief.maxlong = 120
+_brief.maxtuple = _brief.maxlist = _brief.maxarray = 24
+_brief.maxstring = _brief.maxother = _brief.maxlong = VALUE_LIMIT
 
 log = logging.getLogger("native")
 

@@ -21,8 +21,9 @@ from native import Difference
 from native.modes import MODULES, REFUSING, refusal
 
 BRIEF = 120  # characters of each result in the owner's line; the record has all that was kept
-# What takes exposure away is never refused: the pure twin's answer is used.
-NEVER_REFUSED = frozenset({"Writer.cancel"})
+# The calls that an order waits for. Any other difference stops entries and refuses nothing: a cancel leaves
+# with the pure twin's bytes, and what a rule tells the gate may be on the way to a close.
+DECIDING = frozenset({"Gate.check", "Writer.place", "Writer.modify"})
 
 
 class Twins:
@@ -75,7 +76,7 @@ class Twins:
     def _stop(self, told: Difference, text: str) -> None:
         if not self._trading.restrict(Code.TWINS, Kind.PERSON, text):
             self._log.add("alarm", Code.TWINS, text)
-        if told.function not in NEVER_REFUSED:
+        if told.function in DECIDING or told.module == "matching":
             raise Refused(f"native.{told.module}", f"the twins of {told.function} differ")
 
 

@@ -184,6 +184,20 @@ def test_never_refuses_a_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.engine.trading.reasons.get(Code.TWINS) is not None
 
 
+def test_never_refuses_what_the_gate_is_told_for_it_may_be_on_the_way_to_a_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = shadowed()
+    plant(monkeypatch, gate_py.Gate, "know", more_known)
+    world.engine.gate._desk.instrument("CON.F.US.MES.Z26")
+    assert world.engine.trading.reasons.get(Code.TWINS) is not None
+
+
+def more_known(call: Any, self: Any, contract: str, product: Any) -> None:
+    call(self, contract, product)
+    call(self, f"{contract} too", product)
+
+
 def test_stops_entries_when_matching_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     world = shadowed()
     plant(monkeypatch, matching_py, "market_price", more)
