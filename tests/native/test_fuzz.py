@@ -1,4 +1,4 @@
-"""The fuzzer: its kept corpus on both twins, planted offences, half a minute a target with AddressSanitizer."""
+"""The fuzzer: kept corpus on both twins, planted offences, half a minute a target with AddressSanitizer."""
 
 from __future__ import annotations
 
