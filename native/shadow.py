@@ -70,8 +70,8 @@ class _Told:
 
     def tell(self, difference: Difference) -> None:
         """Raises what the listener raises; Differs where an order depends on it and there is none."""
+        log.error("native.%s: the twins differ: %s", difference.module, difference)
         if self.listener is None:
-            log.error("native.%s: the twins differ: %s", difference.module, difference)
             if len(self.untold) < MOST_UNTOLD:
                 self.untold.append(difference)
             if difference.module in REFUSING:

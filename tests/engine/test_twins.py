@@ -300,6 +300,17 @@ def test_refuses_modes_that_a_service_cannot_have(wanted: dict[str, str], said: 
     assert str(refused.value).startswith(said)
 
 
+@pytest.mark.parametrize("said", ["pure", "compiled,market=pure"])
+def test_refuses_pure_twins_by_the_environment_outside_development(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv(native.VARIABLE, said)
+    with pytest.raises(SettingsError, match="pure Python twin of .*market"):
+        select({}, 1_000, dev=False)
+    select({}, 1_000, dev=True)
+    assert native.active()["market"] == "pure"
+
+
 def test_says_what_differed_before_anybody_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     native.select({"market": "shadow"}, 1)
     world = World()
