@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -360,4 +361,24 @@ async def test_refuses_the_stream_after_logout(guarded: Site, monkeypatch: pytes
     async with asyncio.timeout(10):
         end = await reader.readuntil(b"\r\n0\r\n\r\n")  # the stream's end, as chunks say it
     assert end.endswith(b"\r\n0\r\n\r\n")
+    writer.close()
+
+
+async def test_refuses_the_stream_to_http_1_0_which_has_no_chunks(site: Site) -> None:
+    answer = await site.raw(b"GET /api/live HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert answer.status == 505 and "HTTP/1.1" in answer.json["error"]
+
+
+async def test_a_reader_that_never_reads_leaves_the_others_their_stream(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.live.INTERVAL_NS", 0)
+    monkeypatch.setattr("app.web.live.PAUSE_MAX_NS", 1_000_000)
+    stuck = socket.create_connection(("127.0.0.1", site.port))
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    stuck.sendall(b"GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reader, writer = await _listen(site)
+    events = await _events(reader, 300)
+    assert events[0]["f"]["state"] == "active" and site.web._live.streams == 2
+    stuck.close()
     writer.close()
