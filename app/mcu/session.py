@@ -22,6 +22,7 @@ LIGHTS_MS = 1000  # a request for lights is repeated, since it may be lost
 CHALLENGES = 8  # sent and remembered; more than can be under way within the time-out
 NOISE_LIMIT = 20  # more bad frames than this
 NOISE_WINDOW_MS = 1000  # within this end the session: the wire is not to be trusted
+TRIPS = 8  # trip ids remembered as told; the board has one at a time
 SEQ_WINDOW = 32768  # a sequence number up to half the range ahead is newer
 
 _U16, _U32 = 0xFFFF, 0xFFFFFFFF
@@ -94,20 +95,16 @@ class Peer:
         self._own = own
         self._silence_ms = silence_ms
         self._random32 = random32
-        self._sent_seq = 0
+        self.sent_seq = 0  # of the latest frame sent
         self._last_seq = 0  # accepted last; 0 = none yet
         self._challenges: list[tuple[int, int]] = []  # (challenge, when), not answered yet, oldest first
         self._answer = 0
 
     def frame(self, type_: int, payload: tuple, now_ms: int) -> bytes:
         """Return the session's next frame."""
-        self._sent_seq = self._sent_seq + 1 & _U16
-        header = (type_, messages.VERSION, self.session, self._sent_seq, self._last_seq, now_ms & _U32)
+        self.sent_seq = self.sent_seq + 1 & _U16
+        header = (type_, messages.VERSION, self.session, self.sent_seq, self._last_seq, now_ms & _U32)
         return self._codec.encode(*header, payload)
-
-    def sent_seq(self) -> int:
-        """The sequence number of the latest frame sent."""
-        return self._sent_seq
 
     def judge(self, fields: tuple) -> int:
         """Return and count whether an intact frame is this session's next message, or else what it is."""
@@ -212,7 +209,7 @@ class Session:
             return False
         if self._arm_nonce != self.beat[5]:
             self._arm_nonce = self.beat[5]
-            self._arm_ms = self.peer.heard_ms
+            self._arm_ms = self.peer.heard_ms  # in the past: at once
         return True
 
     def stop(self) -> None:
@@ -294,7 +291,7 @@ class Session:
         if trip_id not in self._acks:
             self._acks.append(trip_id)
         if trip_id not in self._trips:
-            self._trips = self._trips[1 - CHALLENGES :]
+            self._trips = self._trips[1 - TRIPS :]
             self._trips.append(trip_id)
             events.append((EV_TRIP,) + payload)
 
@@ -366,7 +363,7 @@ class Session:
             return b""
         self._stop_ms = now_ms + BEAT_MS
         out = self.peer.frame(messages.STOP, (), now_ms)
-        self._stop_seq = self._stop_seq or self.peer.sent_seq()
+        self._stop_seq = self._stop_seq or self.peer.sent_seq
         return out
 
     def _send_arm(self, now_ms: int) -> bytes:

@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from app.clock import SystemClock
 from app.mcu import messages, runner, session
+from app.mcu.link import Link
 from app.mcu.native_codec import NativeCodec
+from app.mcu.port import Port
 from board.micropython.board import Board
 from tests import micropython
 from tests.guards import ROOT
@@ -295,3 +298,44 @@ async def _pull(virtual: Virtual, host: Host) -> None:
 def test_answers_what_it_does_not_know(virtual: Virtual) -> None:
     for command in ("", "dance", "contact c open", "contact a ajar", "stuck 1", "drop many", "loop maybe"):
         assert list(virtual.do(command)) == ["error"], command
+
+
+class Engine:
+    """What the service's link tells its engine."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple] = []
+
+    def trip(self, cause: str) -> None:
+        self.heard.append(("trip", cause))
+
+    def on_panel(self, fresh: bool, closed: bool) -> None:
+        self.heard.append((fresh, closed))
+
+
+async def test_serves_the_link_of_the_service(virtual: Virtual) -> None:
+    clock, engine = SystemClock(), Engine()
+
+    async def dial(received: Any, lost: Any) -> Port:
+        return Port(virtual.link, 115_200, received, lost)
+
+    link = Link("virtual", clock, dial, NativeCodec())
+    link.connect(engine)
+    task = asyncio.create_task(link.run())
+
+    async def until(heard: tuple) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while heard not in engine.heard:
+                link.heartbeat(clock.mono_ns())
+                await asyncio.sleep(0.005)
+
+    await until((True, True))
+    engine.heard.clear()
+    virtual.do("contact both open")
+    await until((True, False))
+    assert engine.heard[0] == ("trip", "the switch was opened")
+    assert link.view().target == "micropython"
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert not virtual.do("state")["output"]
