@@ -219,7 +219,7 @@ class Link:
         """The transport ended by itself."""
         current = self._session
         if current is not None:
-            self._handle(current.close(), why)
+            self._handle(current, current.close(), why)
         self._ended.set()
 
     def _turn(self, data: bytes = b"") -> None:
@@ -230,7 +230,7 @@ class Link:
         self._busy = True
         try:
             now = self._stamps.arrival_ms = self._now_ms()
-            self._handle(current.feed(data, now))
+            self._handle(current, current.feed(data, now))
             if current.state == session.LIVE:
                 self._watch(now)
                 self._steer(current)
@@ -258,13 +258,13 @@ class Link:
 
     # -- what the board says
 
-    def _handle(self, events: list[tuple], why: str = "") -> None:
+    def _handle(self, current: Session, events: list[tuple], why: str = "") -> None:
         for event in events:
             kind = event[0]
             if kind == session.EV_TRIP:
                 self._tripped(event[2])
             elif kind == session.EV_PANEL:
-                self._panel(*event[1:])
+                self._panel(*event[1:], current.beat[7])
             elif kind == session.EV_WELCOME:
                 self._welcomed(event[1:])
             elif kind == session.EV_COUNTERS:
@@ -289,12 +289,12 @@ class Link:
     def _tripped(self, cause: int) -> None:
         """The board tripped. It waits for our confirmation, which leaves after this."""
         if cause in PERSONS:
-            log.warning("trip: %s", PERSONS[cause])
             self._trip(PERSONS[cause])
+            log.warning("trip: %s", PERSONS[cause])
         else:
             self._silent()
 
-    def _panel(self, state: int, contacts: int, faults: int) -> None:
+    def _panel(self, state: int, contacts: int, faults: int, cause: int) -> None:
         """State, contacts or faults changed."""
         closed = contacts & self._all == self._all
         self._waiting_ms = None
@@ -306,7 +306,7 @@ class Link:
             self._tell(True, False)
         elif state in (messages.READY, messages.RUN):
             self._tell(True, True)
-        elif self._beat()[7] in STOPPED_BY and self._told[0]:
+        elif cause in STOPPED_BY and self._told[0]:
             self._waiting_ms = self._now_ms()
         else:
             self._silent()

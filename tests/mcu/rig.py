@@ -18,6 +18,7 @@ from app.mcu.native_codec import NativeCodec
 from board.micropython.board import Board
 
 CLOSED, OPEN, ONLY_A = 3, 0, 1
+WATCHDOG_MS = 250  # P_WATCHDOG_MS of the protocol
 IDENTITY = (bytes(range(8)), 1, 77)
 
 
@@ -58,6 +59,7 @@ class Rig:
         self.contacts = CLOSED
         self.plugged = True
         self.frozen = False
+        self._frozen_ms = 0
         self.beating = True
         self.mangle: Callable[[bytes], bytes] = lambda data: data
         self.wires: list[Wire] = []
@@ -114,7 +116,9 @@ class Rig:
     def _tick(self) -> None:
         wire, now = self.wire, self.now_ms
         if self.frozen:
+            self._watchdog()
             return
+        self._frozen_ms = 0
         self.board.sample(self.contacts, now)
         self.board.read_back(self.board.output, now)
         sent = b""
@@ -124,6 +128,12 @@ class Rig:
         out, _ = self.board.poll(now)
         if out and wire is not None and self.plugged:
             wire.received(self.mangle(out))
+
+    def _watchdog(self) -> None:
+        """The hardware's: it resets a board whose loop stands still, which switches the output off."""
+        self._frozen_ms += 1
+        if self._frozen_ms == WATCHDOG_MS:
+            self.reboot()
 
     def reboot(self) -> None:
         self.board = self._boot()

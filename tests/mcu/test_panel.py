@@ -9,6 +9,7 @@ import pytest
 
 from app.mcu import lights, messages
 from app.mcu.link import RETRY_MS
+from app.mcu.native_codec import NativeCodec
 from tests.mcu.rig import CLOSED, ONLY_A, OPEN, Listener, Rig
 from tests.web.pictures import ACTIVE, HALTED
 
@@ -306,5 +307,23 @@ async def test_is_not_even_held_by_frames_in_the_wrong_order(rig: Rig) -> None:
         return b"" if len(kept) % 2 else kept[-1] + kept[-2]
 
     rig.mangle = swap
+    await rig.run(1_000)
+    assert engine.heard == [] and rig.board.state == RUN and rig.link.sessions == 1
+
+
+async def test_takes_in_bytes_that_both_tell_something_and_end_the_session(rig: Rig) -> None:
+    engine = await running(rig)
+    strange = NativeCodec().encode(messages.BOARD_BEAT, 2, 1, 1, 0, 0, ())
+    rig.mangle = lambda data: data + strange
+    assert rig.wire is not None
+    rig.wire.sent += b"\x05junk\0" * 30  # the board trips: noise
+    await rig.run(20)
+    assert engine.heard == [(False, True)] and rig.link.view().detail.endswith("version of the protocol")
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+async def test_is_not_moved_by_a_clock_that_jumps(rig: Rig, hours: int) -> None:
+    engine = await running(rig)
+    rig.clock.step_wall(hours * 3_600 * 10**9)
     await rig.run(1_000)
     assert engine.heard == [] and rig.board.state == RUN and rig.link.sessions == 1
