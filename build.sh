@@ -211,7 +211,7 @@ clean() {
     rm -rf .venv .venv-[0-9]* build dist ./*.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .cache
     rm -rf board/build
     rm -f native/*.so native/*.so.stamp native/*.so.new
-    find app native tests -name __pycache__ -type d -prune -exec rm -rf {} +
+    find app board native tests -name __pycache__ -type d -prune -exec rm -rf {} +
 }
 
 command=${1:-help}
