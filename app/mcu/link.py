@@ -264,7 +264,7 @@ class Link:
             if kind == session.EV_TRIP:
                 self._tripped(event[2])
             elif kind == session.EV_PANEL:
-                self._panel(*event[1:], current.beat[7])
+                self._panel(event[1], event[2], current.beat[7])
             elif kind == session.EV_WELCOME:
                 self._welcomed(event[1:])
             elif kind == session.EV_COUNTERS:
@@ -294,8 +294,8 @@ class Link:
         else:
             self._silent()
 
-    def _panel(self, state: int, contacts: int, faults: int, cause: int) -> None:
-        """State, contacts or faults changed."""
+    def _panel(self, state: int, contacts: int, cause: int) -> None:
+        """State, contacts or faults changed; faults are for people, their consequence is in the state."""
         closed = contacts & self._all == self._all
         self._waiting_ms = None
         if state == messages.FAULT:
