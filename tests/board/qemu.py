@@ -101,9 +101,8 @@ class QemuBoard:
             assert time.monotonic() < end, (
                 f"nothing happened for {WAIT_S} s; {self.host.state=} {self.events[-5:]}"
             )
-            readable, writable, _ = select.select(
-                [self.link, self._port], [self.link] if self._unsent else [], [], 0.005
-            )
+            both: list[Any] = [self.link, self._port]
+            readable, writable, _ = select.select(both, both[:1] if self._unsent else [], [], 0.005)
             if self._port in readable:
                 self._answer += self._port.recv(4096)
             data = os.read(self.link, 4096) if self.link in readable else b""
