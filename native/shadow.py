@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from reprlib import Repr
 from types import FunctionType, ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from native.modes import REFUSING, NativeError
 
@@ -57,7 +57,8 @@ class Differs(NativeError):
     """The twins of a module that orders depend on disagree, and nobody listens who could refuse the order."""
 
 
-Listener = Callable[[Difference], None]
+Listener: TypeAlias = Callable[[Difference], None]
+Path: TypeAlias = tuple[str, ...]  # a function's name, or a class and its method
 
 
 class _Told:
@@ -190,7 +191,7 @@ class Shadowed:
     _shadow: ClassVar[Shadow]
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        self._native = self._shadow.run(type(self).__name__, None, args, named)
+        self._native = self._shadow.run((type(self).__name__,), None, args, named)
 
     def __getattr__(self, name: str) -> Any:
         """What is no method: read from the one that answers. It is compared as a part of the state."""
@@ -219,19 +220,19 @@ class Shadow:
             if key[0] == "_" or getattr(value, "__module__", "") != self.pure.__name__:
                 continue
             if isinstance(value, FunctionType):
-                found[key] = self._function(value, key)
+                found[key] = self._function(value, (key,))
             elif isinstance(value, type) and hasattr(value, "restore"):
                 found[key] = self._kinds[key] = self._class(value)
         return found
 
-    def _function(self, source: Callable[..., Any], path: str) -> Callable[..., Any]:
+    def _function(self, source: Callable[..., Any], path: Path) -> Callable[..., Any]:
         @functools.wraps(source)
         def call(*args: Any, **named: Any) -> Any:
             return self.dressed(self.run(path, None, args, named), (*args, *named.values()))
 
         return call
 
-    def _method(self, source: Callable[..., Any], path: str) -> Callable[..., Any]:
+    def _method(self, source: Callable[..., Any], path: Path) -> Callable[..., Any]:
         @functools.wraps(source)
         def call(owner: Shadowed, *args: Any, **named: Any) -> Any:
             value = self.run(path, owner, args, named)
@@ -242,7 +243,7 @@ class Shadow:
     def _class(self, source: type) -> type[Shadowed]:
         own: dict[str, Any] = {"__slots__": (), "__doc__": source.__doc__, "_shadow": self}
         for name, value in vars(source).items():
-            path = f"{source.__name__}.{name}"
+            path = source.__name__, name
             if isinstance(value, staticmethod):
                 own[name] = staticmethod(self._function(value.__func__, path))
             elif isinstance(value, FunctionType) and _is_called(name):
@@ -253,7 +254,7 @@ class Shadow:
 
     # -- calls
 
-    def run(self, path: str, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def run(self, path: Path, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call what the owner, or the module without one, has at ``path``; the twin's own answer."""
         self._left -= 1
         if self._left <= 0 and self._is_due():
@@ -266,10 +267,10 @@ class Shadow:
             named = {key: _bare(each) for key, each in named.items()}
         return self._target(path, owner)(*args, **named)
 
-    def _target(self, path: str, owner: Shadowed | None) -> Callable[..., Any]:
+    def _target(self, path: Path, owner: Shadowed | None) -> Callable[..., Any]:
         if owner is None:
             return _at(self.pure if self.fallen else self.compiled, path)
-        return _last(owner._native if not self.fallen else self.current(owner), path)
+        return _at(self.current(owner) if self.fallen else owner._native, path[1:])
 
     def current(self, each: Shadowed) -> Any:
         """The object that answers for ``each``."""
@@ -297,7 +298,7 @@ class Shadow:
         return not self.fallen and not _told.telling
 
     def _compared(
-        self, path: str, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]
+        self, path: Path, owner: Shadowed | None, args: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
         """Run both; the compiled twin's outcome when they agree."""
         plain = [tuple(each) if hasattr(each, "__next__") else _bare(each) for each in args]
@@ -305,15 +306,16 @@ class Shadow:
         shown = _shown((*plain, *words.items()))
         memo: dict[int, tuple[Any, Any]] = {}
         call = self._target(path, owner)
-        beside = _at(self.pure, path) if owner is None else _last(copied(owner._native, "_py", memo), path)
+        beside = self.pure if owner is None else copied(owner._native, "_py", memo)
         copies = [copied(each, "_py", memo) for each in plain]
         wordy = {key: copied(each, "_py", memo) for key, each in words.items()}
         answer = _Outcome.of(call, plain, words)
-        second = _Outcome.of(beside, copies, wordy)
+        second = _Outcome.of(_at(beside, path if owner is None else path[1:]), copies, wordy)
         where, one, other = _where(tuple(_ends(answer, memo, 0)), tuple(_ends(second, memo, 1)))
         if one == other:
             return answer.given()
-        self._differ(Difference(self.name, path, shown, _shown((where, one)), _shown((where, other))), memo)
+        told = Difference(self.name, ".".join(path), shown, _shown((where, one)), _shown((where, other)))
+        self._differ(told, memo)
         return second.given()
 
     def _differ(self, difference: Difference, memo: dict[int, tuple[Any, Any]]) -> None:
@@ -335,14 +337,11 @@ def _bare(value: Any) -> Any:
     return value._shadow.current(value) if isinstance(value, Shadowed) else value
 
 
-def _at(twin: ModuleType, path: str) -> Callable[..., Any]:
-    """The function, class or static method of a module."""
-    return functools.reduce(getattr, path.split("."), twin)  # type: ignore[return-value]
-
-
-def _last(owner: Any, path: str) -> Callable[..., Any]:
-    """The method of an object whose path, ``Class.method``, is known."""
-    return getattr(owner, path[path.index(".") + 1 :])
+def _at(place: Any, path: Path) -> Any:
+    """What ``place``, a module or an object, has at ``path``."""
+    for name in path:
+        place = getattr(place, name)
+    return place
 
 
 def _is_called(name: str) -> bool:
