@@ -179,6 +179,7 @@ async def test_keeps_the_board_off_while_the_work_loop_stands_still(board: Virtu
         await desk.heard(HOLD)
         desk.beating = True
         await desk.heard(UP)
+        assert not desk.tripped
 
 
 class Child:

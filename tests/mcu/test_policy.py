@@ -200,13 +200,13 @@ async def test_ends_every_fault_tripped_or_unharmed(seed: int) -> None:
     try:
         await desk.begin_with_board()
         await desk.arm()
-        await _live_through(desk, random.Random(f"board:{seed}"))
+        await _check_through_faults(desk, random.Random(f"board:{seed}"))
     finally:
         desk.engine.stop()
         await desk.rig.end()
 
 
-async def _live_through(desk: Desk, chance: random.Random) -> None:
+async def _check_through_faults(desk: Desk, chance: random.Random) -> None:
     for _ in range(6):
         name = chance.choice(sorted(FAULTS))
         was_armed = desk.engine.trading.armed
