@@ -37,7 +37,6 @@ from app.update.artifact import MANIFEST  # noqa: E402  # the checkout is not in
 REQUIREMENTS = ROOT / ".ci" / "requirements.txt"
 PYTHONS = {"x86_64": ("3.11", "3.13"), "aarch64": ("3.13",)}  # Debian 12 and 13; the board has 13
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # the Debian that has it
-DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 PLATFORMS = ("manylinux2014_{arch}", "manylinux_2_28_{arch}")  # older than either Debian's glibc
 SHEBANG = b"#!/usr/bin/python3 -sE\n"  # Debian's own Python, not what a user put first on the path
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -141,7 +140,7 @@ def cross_environment(arch: str, python: str, scratch: Path) -> dict[str, str]:
     names = (f"libpython{python}-dev", f"libpython{python}-stdlib", f"libpython{python}-minimal")
     try:
         root = debian.unpacked(
-            cache, SUITES[python], DEBIAN_ARCH[arch], [f"{n}:{DEBIAN_ARCH[arch]}" for n in names]
+            cache, SUITES[python], debian.ARCH[arch], [f"{n}:{debian.ARCH[arch]}" for n in names]
         )
     except debian.UnavailableError as error:
         sys.exit(f"bundle: no headers of Python {python} for {arch}: {error}")

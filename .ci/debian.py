@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian's words for the kernel's
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
 CONFIGURATION = """\
@@ -25,6 +26,7 @@ Dir::State::status "{folder}/status";
 APT::Architecture "{arch}";
 APT::Architectures {{ "{arch}"; }};
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 """
 SECONDS = 300  # for any one step; the largest set takes about 10 on a good line
