@@ -213,7 +213,9 @@ class TradingCalendar:
 
     def next_open(self, utc_ns: int, hours: str = "globex") -> int:
         """The first opening of a window strictly after `utc_ns`. Raises Refused beyond coverage."""
-        span = self._span(utc_ns, hours)
+        span = self._spans.get(hours)
+        if span is None or span.session is None or utc_ns != span.end_ns:
+            span = self._span(utc_ns, hours)  # asked at its close, the running session answers
         if span.session is not None:
             for start, _ in span.session.windows:
                 if start > utc_ns:

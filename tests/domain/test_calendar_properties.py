@@ -68,6 +68,10 @@ def test_the_next_open_is_the_first_one_later(at: int, hours: str) -> None:
     opening = WARM.next_open(at, hours)
     starts = [start for s in around(trade_date(at), hours) for start, _ in s.windows if start > at]
     assert opening == min(starts)
+    session = WARM.session_at(at, hours)
+    if session is not None and session.close_ns < LAST_OPEN_NS:
+        cold = TradingCalendar().next_open(session.close_ns, hours)
+        assert WARM.next_open(session.close_ns, hours) == cold  # asked as the engine does, from inside
 
 
 @given(instants)
