@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import native
 from native import modes
+from tests.guards import ROOT
 from tests.native.test_twins import python
 
 SHADOWED = sorted(set(native.MODULES) - set(modes.NO_SHADOW))
@@ -148,3 +151,59 @@ def test_a_market_and_its_indicators_fall_back_together(name: str) -> None:
     market = native.market.Market((1,), lambda utc_ns: (0, 86_400_000_000_000))
     market.attach(native.indicators.Sma(2))
     assert type(market).__module__ == "native.market_py"
+
+
+class Kept(ast.NodeVisitor):
+    """Functions and classes of native modules that a module takes while it is imported: it keeps those."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        self.found = [f"from {node.module}" for node in imports if (node.module or "").startswith("native.")]
+        names = [alias for node in imports if node.module == "native" for alias in node.names]
+        self.modules = {alias.asname or alias.name for alias in names if alias.name in native.MODULES}
+        self.visit(tree)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        for each in (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)):
+            self.visit(each)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Its body runs when it is called."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.value, ast.Name) and node.value.id in self.modules and not node.attr.isupper():
+            self.found.append(f"{node.value.id}.{node.attr}")
+        self.generic_visit(node)
+
+
+# `requests.renew` makes its writer anew at each start; `slot` is of `native.shapes`, which has no twins.
+MAY_KEEP = {"requests.py": ["orders.Writer"], "twins.py": ["from native.modes"]}
+
+
+def kept(path: Path) -> list[str]:
+    found = [each for each in Kept(ast.parse(path.read_text())).found if each != "frames.slot"]
+    return found if found != MAY_KEEP.get(path.name) else []
+
+
+def test_nobody_keeps_what_another_mode_would_replace() -> None:
+    assert {str(path): found for path in (ROOT / "app").rglob("*.py") if (found := kept(path))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from native import fixed\nmuldiv = fixed.muldiv", ["fixed.muldiv"]),
+        ("from native import market\nclass A:\n    made = market.Bars()", ["market.Bars"]),
+        ("from native import market as m\ndef a(b=m.coarsen): ...", ["m.coarsen"]),
+        ("from native.wire_c import encode", ["from native.wire_c"]),
+        ("from native import market\ndef a():\n    return market.Bars()\nMOST = market.MAX_FRAMES", []),
+        ("from native import market\nmade: market.Bars\nmake = lambda: market.Bars()", []),
+    ],
+)
+def test_finds_what_is_kept(tmp_path: Path, source: str, found: list[str]) -> None:
+    (tmp_path / "some.py").write_text(f"from __future__ import annotations\n{source}\n")
+    assert kept(tmp_path / "some.py") == found

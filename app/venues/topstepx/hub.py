@@ -54,7 +54,7 @@ class HubHandlers:
     on_up: Callable[[], None]
     on_down: Callable[[str], None]
     on_scanned: Callable[[frames.Reader, int], bool] = lambda reader, received_mono_ns: False
-    contracts: frames.Contracts = field(default_factory=frames.Contracts)
+    contracts: frames.Contracts = field(default_factory=lambda: frames.Contracts())
 
 
 class HubConnection:
