@@ -305,7 +305,7 @@ def test_refuses_pure_twins_by_the_environment_outside_development(
     monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     monkeypatch.setenv(native.VARIABLE, said)
-    with pytest.raises(SettingsError, match="pure Python twin of .*market"):
+    with pytest.raises(SettingsError, match=r"pure Python twin of .*market"):
         select({}, 1_000, dev=False)
     select({}, 1_000, dev=True)
     assert native.active()["market"] == "pure"
