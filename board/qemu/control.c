@@ -119,7 +119,11 @@ static void describe(struct text *text, const struct bench *bench, const struct 
     text_field(text, "contacts", core->kill.contacts);
     text_field(text, "output", FPGAIO_LED & OUTPUT_BIT);
     text_field(text, "faults", core->faults);
+    text_field(text, "live", core->deadman.live ? 1u : 0u);
+    text_field(text, "session", core->link.session);
     text_field(text, "trip_id", core->trip.id);
+    text_field(text, "trip_acknowledged", core->trip.acknowledged ? 1u : 0u);
+    text_field(text, "boots", bench->boots);
     text_field(text, "boot_id", core->boot_id);
     text_field(text, "reset", core->config.reset_cause);
     text_field(text, "now_us", FPGAIO_COUNTER);
@@ -137,6 +141,7 @@ static void describe(struct text *text, const struct bench *bench, const struct 
     text_field(text, "wrong_session", counters->wrong_session);
     text_field(text, "wrong_version", counters->wrong_version);
     text_field(text, "overrun", counters->overrun);
+    text_field(text, "ignored", core->ignored);
     text_put(text, "}");
 }
 

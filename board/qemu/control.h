@@ -1,5 +1,6 @@
 /*
  * The control port, UART1: stands in for what mps2-an505 lacks. Its contact, its entropy, and a person at the bench.
+ * Tests reach it through cable.py.
  *
  * A line is a command, a line of JSON its answer; one at a time. All is the loop's but the contact, which changes in
  * the receive interrupt, at any point of what the firmware does, and raises the contact's interrupt as an edge does.
@@ -25,6 +26,7 @@ struct bench {
     uint32_t frozen_ms;        /* how long the loop stands still; 0 for good */
     bool reboot;
     bool seeded;
+    uint32_t boots;            /* since power-on */
     uint32_t seed[CONTROL_SEED];
     volatile uint32_t opened_us;  /* the contact opened */
     volatile uint32_t off_us;     /* the output went off after it */

@@ -220,6 +220,7 @@ static uint8_t gather(void)
     }
     kept.reset_cause = P_RESET_UNKNOWN;
     kept.boots++;
+    bench.boots = kept.boots;
     return cause;
 }
 

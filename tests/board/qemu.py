@@ -59,8 +59,8 @@ class QemuBoard:
         )
         assert self.process.stdout is not None
         assert json.loads(self.process.stdout.readline())["control"] == str(control)
-        self.link = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(self.link)
+        self.link = -1
+        self._open(link)
         self._port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._port.connect(os.fspath(control))
         self._answer = b""
@@ -75,7 +75,8 @@ class QemuBoard:
 
     def close(self) -> None:
         self.process.terminate()
-        os.close(self.link)
+        if self.link >= 0:
+            os.close(self.link)
         self._port.close()
         self.process.wait()
         if self.process.stdout:
@@ -83,6 +84,18 @@ class QemuBoard:
 
     def now_ms(self) -> int:
         return int((time.monotonic() - self.begun) * 1000)
+
+    def unplug(self) -> None:
+        assert self.ask("unplug")["ok"]
+        os.close(self.link)
+        self.link = -1
+
+    def plug(self) -> None:
+        self._open(Path(self.ask("plug")["pty"]))
+
+    def _open(self, link: Path) -> None:
+        self.link = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self.link)
 
     def new_session(self) -> None:
         def bits() -> int:
@@ -101,16 +114,24 @@ class QemuBoard:
             assert time.monotonic() < end, (
                 f"nothing happened for {WAIT_S} s; {self.host.state=} {self.events[-5:]}"
             )
-            both: list[Any] = [self.link, self._port]
-            readable, writable, _ = select.select(both, both[:1] if self._unsent else [], [], 0.005)
+            link: list[Any] = [self.link] if self.link >= 0 else []
+            readable, writable, _ = select.select(
+                [self._port, *link], link if self._unsent else [], [], 0.005
+            )
             if self._port in readable:
                 self._answer += self._port.recv(4096)
-            data = os.read(self.link, 4096) if self.link in readable else b""
+            data = self._read() if self.link in readable else b""
             self.seen.update((one.type, one) for one in self._decoder.feed(data) if not isinstance(one, int))
             if self.talking:
                 self._talk(data)
             if writable:
                 self._unsent = self._unsent[os.write(self.link, self._unsent[:4096]) :]
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.link, 4096)
+        except OSError:  # the other end is unplugged
+            return b""
 
     def _talk(self, data: bytes) -> None:
         now = self.now_ms()
@@ -128,7 +149,8 @@ class QemuBoard:
         return json.loads(self._answer)
 
     def state(self) -> dict[str, Any]:
-        return self.ask("state")
+        """The board's numbers as it tells them itself."""
+        return self.ask("state")["guest"]
 
     def run(self) -> None:
         """To RUN, whatever it takes in sessions. Both channels are opened first, which ends a discrepancy."""
