@@ -4,14 +4,17 @@
 what calling the extension costs. `select` gives the names of other modes (see `native.modes`) to modules that
 were imported already, `fall_back` the pure twin's, so settings and journal are read first or later alike; who
 keeps a name instead of its module keeps what it was then. A missing compiled module is an error, never a
-silent fallback. No logic of ours lives here and nothing of ``app`` is imported.
+silent fallback, and so is one that another source was compiled to. No logic of ours lives here and nothing of
+``app`` is imported.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
@@ -140,12 +143,27 @@ def _pure(name: str) -> ModuleType:
 def _compiled(name: str) -> ModuleType:
     module = f"native.{name}_{'run' if name in UNLOCKED else 'c'}"
     try:
-        return importlib.import_module(module)
+        loaded = importlib.import_module(module)
     except ImportError as error:
         raise NativeError(
             f"the compiled module {module} cannot be loaded ({error}); run ./build.sh native, "
             f"or set {VARIABLE}=pure for development"
         ) from error
+    if _outdated(name, loaded):
+        raise NativeError(f"{module} was compiled from another source; run ./build.sh native")
+    return loaded
+
+
+def _outdated(name: str, loaded: ModuleType) -> bool:
+    """Whether the source beside a twin is another than its stamp says. Installed twins have neither."""
+    folder = Path(__file__).parent
+    if not (folder / f"{name}_c.pxd").exists():
+        return False
+    files = [folder / f"{name}_{part}" for part in ("c.pxd", "py.py", "run.pyx")]
+    made_from = hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).hexdigest()
+    built = Path(loaded.__file__ or "")
+    stamp = built.with_name(f"{name}_c{''.join(built.suffixes)}.stamp")
+    return not stamp.exists() or made_from not in stamp.read_text().split()
 
 
 select()

@@ -81,3 +81,40 @@ def test_without_a_compiler_an_old_twin_is_not_taken_for_a_new_source(checkout: 
     assert build.stale(checkout / "native") == ["fixed"]
     assert native(checkout, tools).returncode == 1
     assert build.stale(checkout / "native") == ["fixed"]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Path:
+    """The whole package with its twins, in a tree of its own."""
+    folder = tmp_path / "native"
+    shutil.copytree(ROOT / "native", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def imported(loaded: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PLIMSOLL_NATIVE"} | more
+    command = [sys.executable, "-c", "import native"]
+    return subprocess.run(
+        command, cwd=loaded.parent, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("name", ["fixed_py.py", "fixed_c.pxd", "fanout_run.pyx"])
+def test_a_twin_of_another_source_is_refused_when_it_is_loaded(loaded: Path, name: str) -> None:
+    assert imported(loaded).returncode == 0
+    (loaded / name).write_text((loaded / name).read_text() + "\n# changed\n")
+    done = imported(loaded)
+    assert done.returncode == 1
+    assert "was compiled from another source; run ./build.sh native" in done.stderr
+    assert imported(loaded, PLIMSOLL_NATIVE="pure").returncode == 0
+
+
+def test_a_twin_without_its_stamp_is_refused_where_the_types_lie_beside_it(loaded: Path) -> None:
+    next(loaded.glob("fixed_c*.stamp")).unlink()
+    assert imported(loaded).returncode == 1
+
+
+def test_an_installed_twin_needs_no_stamp(loaded: Path) -> None:
+    for dropped in (*loaded.glob("*.stamp"), *loaded.glob("*.pxd"), *loaded.glob("*.pyx")):
+        dropped.unlink()
+    assert imported(loaded).returncode == 0
