@@ -24,7 +24,7 @@ DIRECTIVES = {
     "embedsignature": True,
 }
 # No fused multiply-add (gcc's default on aarch64): it rounds once where the pure twin rounds twice.
-COMPILER_FLAGS = ["-O2", "-g0", "-ffp-contract=off", "-Wall", "-Wno-unused-function"]
+COMPILER_FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-Wall", "-Wno-unused-function"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 HERE = Path(__file__).resolve().parent
 

@@ -16,6 +16,7 @@ cdef int64_t _MAX_VOLUME
 cdef Py_ssize_t _PRICE_DIGITS
 cdef Py_ssize_t _MONEY_DIGITS
 cdef int64_t[10] _POWERS
+cdef int64_t[24] _BITS
 cdef int64_t _DAY_NS
 cdef int64_t _SECOND_NS
 cdef int64_t _DAYS_TO_2000
@@ -43,6 +44,7 @@ cdef class Contracts:
     cdef bytes _table
     cdef list _names
     cdef int64_t[64] _ticks
+    cdef double[64] _per_nano
     cpdef bint follow(self, str contract, object tick_nano) except -1
 
 @cython.final
@@ -57,11 +59,15 @@ cdef class Reader:
     cdef Py_ssize_t _stop
     cdef bytes _shape
     cdef int64_t _value
+    cdef int64_t[1] _run
     cdef bint _is_null
     cdef Py_ssize_t _contract
     cdef int64_t _tick
+    cdef double _per_nano
     cdef int _date
     cdef int64_t _days
+    cdef unsigned char[20] _second
+    cdef int64_t _second_ns
     cdef readonly int kind
     cdef readonly bint more
     cdef readonly Py_ssize_t rows
@@ -93,16 +99,16 @@ cdef class Reader:
     @cython.locals(wrapped=Py_ssize_t, action=int)
     cdef Py_ssize_t _element(self, Py_ssize_t pos, int kind, int64_t needed) except -1
     cdef Py_ssize_t _after(self, Py_ssize_t pos, const unsigned char* words, Py_ssize_t size) except -1
-    @cython.locals(p="const unsigned char*", shape="const unsigned char*", slots=Py_ssize_t, line=Py_ssize_t, seen=int64_t, given=int64_t, bit=int64_t)
+    @cython.locals(p="const unsigned char*", shape="const unsigned char*", edge=Py_ssize_t, slots=Py_ssize_t, line=Py_ssize_t, size=Py_ssize_t, seen=int64_t, given=int64_t, bit=int64_t)
     cdef Py_ssize_t _object(self, Py_ssize_t pos, Py_ssize_t row, int64_t needed) except -1
     cdef Py_ssize_t _member(self, Py_ssize_t pos, int kind) except -1
     @cython.locals(number=int64_t)
     cdef Py_ssize_t _bounded(self, Py_ssize_t pos, int kind) except -1
-    @cython.locals(tick=int64_t, ticks=int64_t)
+    @cython.locals(tick=int64_t, ticks=int64_t, value=int64_t)
     cdef Py_ssize_t _price(self, Py_ssize_t pos) except -1
-    @cython.locals(p="const unsigned char*", negative=bint, first=Py_ssize_t, last=Py_ssize_t, number=int64_t, places=Py_ssize_t)
+    @cython.locals(p="const unsigned char*", negative=bint, end=Py_ssize_t, number=int64_t)
     cdef Py_ssize_t _decimal(self, Py_ssize_t pos, Py_ssize_t digits) except -1
-    @cython.locals(p="const unsigned char*", negative=bint, first=Py_ssize_t, number=int64_t)
+    @cython.locals(p="const unsigned char*", negative=bint, end=Py_ssize_t)
     cdef Py_ssize_t _integer(self, Py_ssize_t pos) except -1
     @cython.locals(after=Py_ssize_t)
     cdef Py_ssize_t _bool(self, Py_ssize_t pos) except -1
@@ -112,13 +118,14 @@ cdef class Reader:
     cdef Py_ssize_t _any(self, Py_ssize_t pos) except -1
     @cython.locals(p="const unsigned char*", first=Py_ssize_t, last=Py_ssize_t)
     cdef Py_ssize_t _digits(self, Py_ssize_t pos, bint one) except -1
-    @cython.locals(hour=int64_t, minute=int64_t, second=int64_t)
     cdef Py_ssize_t _stamp(self, Py_ssize_t pos) except -1
+    @cython.locals(hour=int64_t, minute=int64_t, second=int64_t)
+    cdef bint _is_second(self, Py_ssize_t pos) except -1
     @cython.locals(year=int, month=int, day=int, date=int)
     cdef bint _day(self, Py_ssize_t pos) except -1
     @cython.locals(tens=int, ones=int)
     cdef int _two(self, Py_ssize_t pos) except? -2
-    @cython.locals(p="const unsigned char*", number=int64_t, places=Py_ssize_t)
+    @cython.locals(p="const unsigned char*", end=Py_ssize_t)
     cdef Py_ssize_t _fraction(self, Py_ssize_t pos) except -1
     cdef Py_ssize_t _zone(self, Py_ssize_t pos) except -1
 

@@ -31,6 +31,7 @@ _MAX_VOLUME = 10_000_000  # contracts in one execution of the tape
 _PRICE_DIGITS = 9
 _MONEY_DIGITS = 6
 _POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
+_BITS = [1 << slot for slot in range(_FIELDS)]
 
 _DAY_NS = 86_400_000_000_000
 _SECOND_NS = 1_000_000_000
@@ -70,6 +71,7 @@ class Contracts:
         self._table = b"\0"
         self._names: list[str] = []
         self._ticks = [0] * 64
+        self._per_nano = [0.0] * 64  # what one of 1e-9 is in ticks
 
     def follow(self, contract: str, tick_nano: int) -> bool:
         """Read ``contract`` from now on, its tick in 1e-9; False when it is no plain text or none fits.
@@ -84,6 +86,7 @@ class Contracts:
         if not plain or not 0 < len(contract) <= 40 or len(self._names) == MAX_CONTRACTS:
             return False
         self._ticks[len(self._names)] = tick_nano
+        self._per_nano[len(self._names)] = 1.0 / tick_nano
         self._table = (
             self._table[:-1] + shapes.line(b'"%b",' % contract.encode(), len(self._names), 0) + b"\0"
         )
@@ -117,11 +120,15 @@ class Reader:
         self._stop = 0
         self._shape = b""
         self._value = 0
+        self._run = [0]  # digits read last
         self._is_null = False
         self._contract = 0
         self._tick = 1
+        self._per_nano = 0.0
         self._date = 0
         self._days = 0
+        self._second = bytearray(b'"2000-01-01T00:00:00')  # the last stamp's, most come many a second
+        self._second_ns = _DAYS_TO_2000 * _DAY_NS
         self.kind = 0
         self.more = False
         self.rows = 0
@@ -296,6 +303,7 @@ class Reader:
             return 0
         self._contract = table[line + 1]
         self._tick = self._contracts._ticks[self._contract]
+        self._per_nano = self._contracts._per_nano[self._contract]
         return pos + table[line]
 
     def _elements(self, pos: int, kind: int, needed: int) -> int:
@@ -342,19 +350,22 @@ class Reader:
         p = self._p
         if p[pos] != 123:
             return 0
-        shape = self._shape
+        shape, edge = self._shape, self._size
         slots = row * _FIELDS
         line = seen = given = 0
         pos += 1
         while p[pos] != 125 or seen:
-            line = self._line(shape, line, pos)
-            if line < 0:
-                return 0
-            bit = 1 << shape[line + 2]
+            size = shape[line]
+            if size == 0 or pos + size > edge or not spans.same(p, pos, shape, line + 3, size):
+                line = self._line(shape, line, pos)
+                if line < 0:
+                    return 0
+                size = shape[line]
+            bit = _BITS[shape[line + 2]]
             if seen & bit:
                 return 0
             seen |= bit
-            pos = self._member(pos + shape[line], shape[line + 1])
+            pos = self._member(pos + size, shape[line + 1])
             if not pos:
                 return 0
             if not self._is_null:
@@ -365,7 +376,7 @@ class Reader:
             if p[pos] != 44:
                 return 0
             pos += 1
-            line += shape[line] + 3
+            line += size + 3
         self._given[row] = given
         self.rows = row + 1
         return pos + 1 if given & needed == needed else 0
@@ -411,9 +422,14 @@ class Reader:
         pos = self._decimal(pos, _PRICE_DIGITS)
         tick = self._tick
         if pos and tick > 1:
-            ticks = self._value // tick
-            if ticks * tick != self._value:
-                return 0
+            value = self._value
+            ticks = spans.nearly(value, self._per_nano)
+            if (
+                ticks * tick != value
+            ):  # negative, off the grid or very many: a division takes as long as the rest
+                ticks = value // tick
+                if ticks * tick != value:
+                    return 0
             self._value = ticks
         return pos
 
@@ -423,26 +439,18 @@ class Reader:
         negative = p[pos] == 45
         if negative:
             pos += 1
-        first = pos
-        last = pos + _MAX_DIGITS - digits
-        number = 0
-        while 48 <= p[pos] <= 57 and pos < last:
-            number = number * 10 + (p[pos] - 48)
-            pos += 1
-        if pos == first or (p[first] == 48 and pos > first + 1):
+        end = spans.digits(p, pos, _MAX_DIGITS - digits, self._run)
+        if end == pos or (p[pos] == 48 and end > pos + 1):
             return 0
-        places = 0
-        if p[pos] == 46:
-            pos += 1
-            while 48 <= p[pos] <= 57 and places < digits:
-                number = number * 10 + (p[pos] - 48)
-                pos += 1
-                places += 1
-            if places == 0:
+        number = self._run[0] * _POWERS[digits]
+        if p[end] == 46:
+            pos = end + 1
+            end = spans.digits(p, pos, digits, self._run)
+            if end == pos:
                 return 0
-        number *= _POWERS[digits - places]
+            number += self._run[0] * _POWERS[digits - (end - pos)]
         self._value = -number if negative else number
-        return pos
+        return end
 
     def _integer(self, pos: int) -> int:
         """A whole number of at most 18 digits; no negative zero."""
@@ -450,15 +458,11 @@ class Reader:
         negative = p[pos] == 45
         if negative:
             pos += 1
-        first = pos
-        number = 0
-        while 48 <= p[pos] <= 57 and pos < first + _MAX_DIGITS:
-            number = number * 10 + (p[pos] - 48)
-            pos += 1
-        if pos == first or (p[first] == 48 and (pos > first + 1 or negative)):
+        end = spans.digits(p, pos, _MAX_DIGITS, self._run)
+        if end == pos or (p[pos] == 48 and (end > pos + 1 or negative)):
             return 0
-        self._value = -number if negative else number
-        return pos
+        self._value = -self._run[0] if negative else self._run[0]
+        return end
 
     def _bool(self, pos: int) -> int:
         after = self._after(pos, b"true", 4)
@@ -471,9 +475,7 @@ class Reader:
         if p[pos] != 34:
             return 0
         first = pos + 1
-        pos = first
-        while 32 <= p[pos] <= 126 and p[pos] != 34 and p[pos] != 92:
-            pos += 1
+        pos = spans.odd_one(p, first, self._size)
         if p[pos] != 34 or pos - first > _MAX_TEXT:
             return 0
         self._value = (first << 32) | pos
@@ -514,24 +516,33 @@ class Reader:
     # -- stamps: `"2026-11-20T19:48:53.1234567+00:00"`, UTC only, 2000 to 2099, 0 to 9 fraction digits
 
     def _stamp(self, pos: int) -> int:
+        if self._size - pos < 20 or not spans.same(self._p, pos, self._second, 0, 20):
+            if not self._is_second(pos):
+                return 0
+            spans.keep(self._second, self._p, pos, 20)
+        self._value = self._second_ns
+        return self._zone(self._fraction(pos + 20))
+
+    def _is_second(self, pos: int) -> bool:
+        """Read ``"2026-11-20T19:48:53`` into ``_second_ns``."""
         if (
             self._p[pos] != 34
             or self._two(pos + 1) != 20
             or not self._day(pos + 3)
             or self._p[pos + 11] != 84
         ):
-            return 0
+            return False
         hour = self._two(pos + 12)
         if hour < 0 or hour > 23 or self._p[pos + 14] != 58:
-            return 0
+            return False
         minute = self._two(pos + 15)
         if minute < 0 or minute > 59 or self._p[pos + 17] != 58:
-            return 0
+            return False
         second = self._two(pos + 18)
         if second < 0 or second > 59:
-            return 0
-        self._value = self._days * _DAY_NS + (hour * 3_600 + minute * 60 + second) * _SECOND_NS
-        return self._zone(self._fraction(pos + 20))
+            return False
+        self._second_ns = self._days * _DAY_NS + (hour * 3_600 + minute * 60 + second) * _SECOND_NS
+        return True
 
     def _day(self, pos: int) -> bool:
         """Read ``26-11-20`` into ``_days`` since 1970. The last day is remembered: it is the same all day."""
@@ -566,15 +577,11 @@ class Reader:
         if p[pos] != 46:
             return pos
         pos += 1
-        number = places = 0
-        while 48 <= p[pos] <= 57 and places < 9:
-            number = number * 10 + (p[pos] - 48)
-            places += 1
-            pos += 1
-        if not places:
+        end = spans.digits(p, pos, 9, self._run)
+        if end == pos:
             return 0
-        self._value += number * _POWERS[9 - places]
-        return pos
+        self._value += self._run[0] * _POWERS[9 - (end - pos)]
+        return end
 
     def _zone(self, pos: int) -> int:
         """The position behind ``Z"`` or ``+00:00"``; 0 for anything else."""

@@ -1,25 +1,59 @@
 # native/spans.py for the compiled twins: inline, for one call of the C library costs less than a Python call.
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-# Names are 8 to 16 bytes: their first and last eight cover them. Longer and shorter ones go to the library.
+# Names are 4 to 32 bytes: words of four or eight, which may lie over each other, cover them. Longer and shorter ones
+# go to the library.
 @cython.overflowcheck(False)
 cdef inline bint same(
     const unsigned char* left, Py_ssize_t at, const unsigned char* right, Py_ssize_t start, Py_ssize_t size
 ) noexcept nogil:
-    cdef uint64_t head, tail, other_head, other_tail
-    if size < 8 or size > 16:
-        return memcmp(left + at, right + start, <size_t>size) == 0
-    memcpy(&head, left + at, 8)
-    memcpy(&tail, left + at + size - 8, 8)
-    memcpy(&other_head, right + start, 8)
-    memcpy(&other_tail, right + start + size - 8, 8)
-    return head == other_head and tail == other_tail
+    left += at
+    right += start
+    if size < 4 or size > 32:
+        return memcmp(left, right, <size_t>size) == 0
+    if size < 8:
+        return (four(left) ^ four(right)) | (four(left + size - 4) ^ four(right + size - 4)) == 0
+    if (eight(left) ^ eight(right)) | (eight(left + size - 8) ^ eight(right + size - 8)) != 0:
+        return False
+    if size <= 16:
+        return True
+    return (eight(left + 8) ^ eight(right + 8)) | (eight(left + size - 16) ^ eight(right + size - 16)) == 0
+
+@cython.overflowcheck(False)
+cdef inline uint64_t eight(const unsigned char* source) noexcept nogil:
+    cdef uint64_t word
+    memcpy(&word, source, 8)
+    return word
+
+@cython.overflowcheck(False)
+cdef inline uint32_t four(const unsigned char* source) noexcept nogil:
+    cdef uint32_t word
+    memcpy(&word, source, 4)
+    return word
 
 cdef inline void copy(unsigned char* target, Py_ssize_t at, const unsigned char* source, Py_ssize_t size) noexcept nogil:
     memcpy(target + at, source, <size_t>size)
+
+cdef inline void keep(unsigned char* target, const unsigned char* source, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    memcpy(target, source + at, <size_t>size)
+
+# Eighteen digits fit 64 bits, and what more come to is not told.
+@cython.overflowcheck(False)
+cdef inline Py_ssize_t digits(const unsigned char* source, Py_ssize_t at, Py_ssize_t most, int64_t* number) noexcept nogil:
+    cdef Py_ssize_t end = at
+    cdef uint64_t found = 0
+    cdef unsigned char digit = source[at] - 48
+    while digit <= 9:
+        found = found * 10 + digit
+        end += 1
+        digit = source[end] - 48
+    if end - at > most:
+        return at
+    number[0] = <int64_t>found
+    return end
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
@@ -58,5 +92,18 @@ cdef inline Py_ssize_t plain(unsigned char* target, Py_ssize_t at, str text, Py_
     memcpy(target + at, source, <size_t>size)
     return size
 
+# Above 127 a character has its top bit.
+@cython.overflowcheck(False)
+cdef inline Py_ssize_t odd_one(const unsigned char* source, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t tops = 0x8080808080808080
+    while at + 8 <= size and eight(source + at) & tops == 0 and not odd(eight(source + at)):
+        at += 8
+    while 32 <= source[at] <= 126 and source[at] != 34 and source[at] != 92:
+        at += 1
+    return at
+
 cdef inline bytes cut(unsigned char* source, Py_ssize_t size):
     return source[:size]
+
+cdef inline int64_t nearly(int64_t number, double factor) noexcept nogil:
+    return <int64_t>(<double>number * factor + 0.5)

@@ -68,11 +68,11 @@ def _scanner(module: ModuleType, frames: list[bytes]) -> Inside:
 
     def scan() -> None:
         for frame in frames:
-            kind = feed(frame)
-            while kind:
-                if kind != quote:
+            if feed(frame) != quote:
+                raise RuntimeError("a quote was left to the decoder")
+            while reader.more:
+                if following() != quote:
                     raise RuntimeError("a quote was left to the decoder")
-                kind = following() if reader.more else 0
 
     def text(_: object) -> str:
         slots = [module.slot(quote, name) for name in MEMBERS]

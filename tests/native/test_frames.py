@@ -196,6 +196,55 @@ def test_reads_any_stamp_like_the_decoder(stamp: str) -> None:
     assert agrees(frames_py, data) == agrees(frames_c, data)
 
 
+@given(stamps, stamps, st.integers(0, 24), st.integers(0, 255))
+def test_reads_a_stamp_the_same_whatever_came_before(first: str, second: str, at: int, byte: int) -> None:
+    whole = record("GatewayTrade", MNQ, TAPE | {"timestamp": second})
+    place = whole.index(second.encode()) + min(at, len(second) - 1)
+    damaged = whole[:place] + bytes([byte]) + whole[place + 1 :]
+    before = [record("GatewayTrade", MNQ, TAPE | {"timestamp": each}) for each in (first, second)]
+    for twin in TWINS.values():
+        found, fresh = reader(twin, MNQ), reader(twin, MNQ)
+        for each in (*before, b"{}"):
+            assert found.feed(each + END) != twin.NONE and found.next() == twin.NONE
+        at_stamp = twin.slot(twin.TRADE, "timestamp")
+        for each in (damaged, whole):
+            if END in each:
+                continue
+            kind = fresh.feed(each + END)
+            assert found.feed(each + END) == kind
+            if kind == twin.TRADE:
+                assert found.number(0, at_stamp) == fresh.number(0, at_stamp)
+            assert found.next() == fresh.next() == twin.NONE
+
+
+@given(
+    st.sampled_from([2, 3, 7, 250_000_000, 15_625_000, 10**9, 10**17, 10**18 - 1]),
+    st.integers(-(10**18), 10**18),
+    st.sampled_from([0, 0, 0, 1, -1]),
+)
+@example(2, 499_999_999_999_999_999, 0)
+@example(3, 2**51 + 1, 0)
+def test_a_price_is_its_ticks_exactly_or_left_to_the_decoder(tick_nano: int, ticks: int, off: int) -> None:
+    nano = (ticks % (2 * 10**18 // tick_nano) - 10**18 // tick_nano) * tick_nano + off
+    sign, (whole, rest) = "-" * (nano < 0), divmod(abs(nano), 10**9)
+    data = (
+        b'{"type":1,"target":"GatewayTrade","arguments":["%b",{"price":%b,"timestamp":"%b","volume":1}]}'
+        % (
+            MNQ.encode(),
+            f"{sign}{whole}.{rest:09}".encode(),
+            STAMP.encode(),
+        )
+    )
+    for twin in TWINS.values():
+        followed = twin.Contracts()
+        followed.follow(MNQ, tick_nano)
+        found = twin.Reader(followed, signalr.MAX_RECORD)
+        kind = found.feed(data + END)
+        assert kind == (twin.OTHER if nano % tick_nano or abs(nano) >= 10**18 else twin.TRADE)
+        if kind == twin.TRADE:
+            assert found.number(0, twin.slot(kind, "price")) == nano // tick_nano
+
+
 def test_reads_every_day_of_the_century(frames: ModuleType) -> None:
     found, second = reader(frames, MNQ), 946_684_800
     while second < 4_102_444_800:
