@@ -20,10 +20,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import build  # isort: skip
-import sizes  # isort: skip
+from board import build, sizes  # noqa: E402
 
 HERE = build.HERE
 CROSS = "arm-none-eabi-gcc"
