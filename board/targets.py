@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from board import build, sizes  # noqa: E402
+from board import build, sizes
 
 HERE = build.HERE
 CROSS = "arm-none-eabi-gcc"
