@@ -147,9 +147,10 @@ install_clang() {
     if command -v clang >/dev/null; then return; fi
     if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
         say "installing clang with apt"
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes clang >/dev/null && return
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+            clang libclang-rt-dev >/dev/null && return
     fi
-    say "clang is not installed: nothing is fuzzed (apt install clang, or CI=1 as root)"
+    say "clang is not installed: nothing is fuzzed (apt install clang libclang-rt-dev, or CI=1 as root)"
 }
 
 pytest() { "$venv/bin/python" -m pytest "$@"; }
