@@ -334,7 +334,7 @@ def _in_engine(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__", "")).startswith(
-            ("app.engine", "app.risk", "app.store")
+            ("app.engine", "app.mcu", "app.risk", "app.store")
         ):
             return True
         trace = trace.tb_next

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app import compose, demo
+from app.cli.causes import first_cause
 from app.clock import NS
 from app.domain.intents import Place
 from app.domain.orders import Bracket, OrderState, OrderType, Side
-from app.errors import Refused, SettingsError, Unreachable
+from app.errors import Ours, Refused, SettingsError, Unreachable
 from app.mcu import unoq, virtual
 from app.mcu.virtual import VirtualBoard
 from app.risk.state import Goal
@@ -195,3 +196,18 @@ def test_takes_from_the_settings_what_a_trip_does(file: Path, word: str, goal: G
     file.write_text(f'{text}\n[board.on_trip]\nfutures = "{word}"\n')
     settings = compose._engine_settings(demo.load_file(file), 1001)
     assert settings.on_trip is goal and settings.link_flatten_after_ns == 7 * NS and settings.resume
+
+
+async def test_ends_when_the_link_itself_broke(
+    file: Path, board: VirtualBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(file) as held:
+        await until(lambda: held.service.engine.board.closed)
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("planted")
+
+        monkeypatch.setattr(held.service.engine.panel, "_handle", broken)
+        await asyncio.wait((held.task,))
+    error = held.task.exception()
+    assert error is not None and isinstance(first_cause(error), Ours)
