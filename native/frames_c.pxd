@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 
 cdef Py_ssize_t _FIELDS
 cdef Py_ssize_t _MAX_ROWS
+cdef Py_ssize_t _MAX_DATA
 cdef Py_ssize_t _MAX_TEXT
 cdef Py_ssize_t _MAX_DIGITS
 cdef int64_t _MAX_ID

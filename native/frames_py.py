@@ -1,3 +1,4 @@
+# cython: overflowcheck=False
 """Hub records cut from a byte stream, and a scanner for the shapes that the venue's hubs send all day.
 
 Source of both twins (typed by ``frames_c.pxd``): imports nothing of ours. A record is either read here whole,
@@ -8,7 +9,8 @@ unknown, repeated or missing member, an escape, a byte outside printable ASCII, 
 exponent, too many digits or off the tick grid, a stamp with an offset, a contract that is not followed.
 
 Every frame ends with the separator, no rule below accepts it, and nothing is read behind a byte that was not
-accepted: this is what bounds the reading, in place of an index check for each byte.
+accepted: this is what bounds the reading, in place of an index check for each byte. The compiled twin checks
+for overflow no more than that: numbers have at most 18 digits, positions are below `MAX_DATA`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from native import shapes
 
 MAX_ROWS = 64  # rows of one record read here; tape and depth send under 20, longer records are OTHER
 MAX_CONTRACTS = 64  # contracts followed at once, above what the hubs subscribe
+MAX_DATA = 2**31 - 1  # bytes of one frame: two positions fit one slot
 MAX_TEXT = 256  # characters of a text; longer ones are the decoder's business
 
 _FIELDS = 24  # slots of one row: the widest shape has 20 members
 _MAX_ROWS = MAX_ROWS
+_MAX_DATA = MAX_DATA
 _MAX_TEXT = MAX_TEXT
 _MAX_DIGITS = 18  # of a number: 10**18 fits 64 bits
 _MAX_ID = 10**18 - 1
@@ -141,13 +145,15 @@ class Reader:
     def feed(self, data: bytes) -> int:
         """Take the next frame and go to its first record, like ``next``.
 
-        Raises OverflowError when a record outgrows the limit, ValueError while records of the frame before
-        are unread: they would be lost.
+        Raises OverflowError when a record outgrows the limit or the frame MAX_DATA, ValueError while records
+        of the frame before are unread: they would be lost.
         """
         if self._stop != self._size:
             raise ValueError("a frame before the last one was read")
         if type(data) is not bytes:
             data = bytes(data)
+        if len(data) > _MAX_DATA - len(self._rest):
+            raise OverflowError(f"a frame of {len(data)} bytes")
         self._data = data
         self._p = self._data
         self._size = len(data)

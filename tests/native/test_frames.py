@@ -423,6 +423,13 @@ def test_refuses_a_record_without_end(frames: ModuleType) -> None:
         found.feed(b"x")
 
 
+def test_refuses_a_frame_whose_positions_would_not_fit(frames: ModuleType) -> None:
+    found = reader(frames, MNQ)
+    with pytest.raises(OverflowError, match="a frame of"):
+        found.feed(bytes(2**31))
+    assert found.feed(RECORDS[0] + END) == frames.QUOTE
+
+
 def test_refuses_a_frame_while_records_are_unread(frames: ModuleType) -> None:
     found = reader(frames)
     assert found.feed(b"a\x1eb\x1e") == frames.OTHER
