@@ -97,7 +97,9 @@ class _Round:
 
 
 class Fifo:
-    """One contract of one owner: `strategy`, or the account (""), which alone keeps its lots."""
+    """One contract of one owner: `strategy`, which keeps its round trips, or the account (""), which keeps
+    its lots.
+    """
 
     def __init__(self, contract: str, strategy: str, tick_value_micro: int) -> None:
         self.contract, self.strategy, self.tick_value_micro = contract, strategy, tick_value_micro
@@ -159,7 +161,8 @@ class Fifo:
         trip.fees += fees
         trip.fills += 1
         if self.net == 0:
-            self.trades.append(self._trade(trip, booked))
+            if self.strategy:
+                self.trades.append(self._trade(trip, booked))
             self._round = None
         return gross
 
