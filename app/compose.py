@@ -42,7 +42,7 @@ from app.mcu import boards
 from app.mcu.link import Link
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
-from app.ops.notify import notify, status, watchdog_ns
+from app.ops.notify import notify, starting, status
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
@@ -51,6 +51,7 @@ from app.store import Store, open_journal
 from app.store.retention import SWEEP_NS
 from app.strategies import build
 from app.venues.topstepx.adapter import TopstepX
+from app.watchdog import keep_telling
 from app.web import words
 from app.web.command_port import CommandPort
 from app.web.login import PASSWORD_FILE, PasswordFile
@@ -59,7 +60,6 @@ from app.web.server import Web, check_address
 VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
 PRODUCTS_FILE = "products.toml"  # the same for fees and caps of products, see domain.products
-STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
 
 log = logging.getLogger("plimsoll")
 
@@ -91,35 +91,42 @@ async def serve(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(service.venue.run(), name="venue")]
             tasks += [group.create_task(job(), name=name) for name, job in jobs]
-            tasks.append(group.create_task(_keep_telling(service), name="telling"))
+            telling = keep_telling(service.engine, service.store, service.clock)
+            tasks.append(group.create_task(telling, name="telling"))
             tasks += [group.create_task(job(), name=name) for name, job in _notifying(settings, service)]
             tasks.append(group.create_task(_keep_sweeping(service), name="retention"))
             notify("READY=1", status("started"))
             log.info("ready: %s, account %d", service.web.address, service.venue.account_id)
             ready(service)
             await _either(stop, broken)
-            notify("STOPPING=1")
+            notify("STOPPING=1", status("stopping; protective orders stay at the venue"))
             for task in tasks:
                 task.cancel()
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, list[Job]]:
     """Every part, started; `stack` undoes them in reverse. The jobs run beside it."""
+    starting("checking the settings")
     passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
     check_address(settings.web.host, passwords)
     _check(settings)
     calendar = TradingCalendar(_overrides(settings.account_file))
+    starting("opening the journal")
     store = await open_journal(settings.data_dir, SystemClock())
     stack.push_async_callback(store.close)
     exceptions = await store.reader.twin_exceptions()
     twins.take_up(exceptions)
     strategies = _strategies(settings, calendar)
+    starting("setting the clock")
     clock, jobs = await _clock(settings, stack)
     venue = TopstepX(settings.topstepx, clock)
     venue.connect(_OnlyJournal(store))  # type: ignore[arg-type]  # nothing but calls happens before `run`
+    starting("logging in at the venue")
     await venue.start()
     stack.push_async_callback(venue.stop)
+    starting("opening the board")
     panel = boards.build(settings.board, clock, stack)
+    starting("reading the journal")
     engine = await _engine(settings, clock, calendar, strategies, store, venue, panel)
     stack.callback(engine.stop)
     engine.begin(venue.contracts)
@@ -130,6 +137,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     if isinstance(panel, Link):
         jobs.append(("board", panel.run))
     commands = Commands(engine, watch)
+    starting("opening the page")
     page = (settings.web.host, settings.web.port, settings.web.allowed_hosts)
     web = Web(clock, commands, engine.snapshot, passwords, *page)
     stack.push_async_callback(web.stop)
@@ -351,26 +359,6 @@ async def _either(stop: asyncio.Event, broken: asyncio.Future[None]) -> None:
     finally:
         stopping.cancel()
         broken.cancel()
-
-
-def _tell_journal(before: str, now: str) -> str:
-    """Log once that the journal cannot be written, and once that it can again. Returns `now`."""
-    if now and not before:
-        log.error("the journal cannot be written: %s", now)
-    elif before and not now:
-        log.warning("the journal is written again")
-    return now
-
-
-async def _keep_telling(service: Service) -> None:
-    """WATCHDOG and STATUS for systemd, from the loop that does the work; the journal's state for the log."""
-    period_ns = min(watchdog_ns() or STATUS_NS, STATUS_NS)
-    failed = ""
-    while True:
-        view = service.engine.snapshot()
-        failed = _tell_journal(failed, view.journal)
-        notify("WATCHDOG=1", status(words.sentence(view.state, view.reasons)))
-        await asyncio.sleep(period_ns / 1_000_000_000)
 
 
 async def _keep_sweeping(service: Service) -> None:

@@ -48,6 +48,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.update": ("app.errors", "app.config", "app.clock"),
     "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock"),
     "app.compose": ("app", "native"),
+    "app.watchdog": ("app.clock", "app.engine", "app.ops", "app.store", "app.web"),
     "app.cli": ("app", "native"),
     "app.demo": ("app", "native"),
     "app.__main__": ("app", "native"),

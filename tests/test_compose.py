@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app import compose, demo
+from app import compose, demo, watchdog
 from app.cli.causes import first_cause
 from app.cli.client import ask
 from app.config import Risk, load_file
@@ -28,6 +28,10 @@ from app.web.command_port import SOCKET_FILE
 from tests.cli.background import in_background, simulating
 from tests.guards import ROOT
 
+STEPS = (
+    *(b"checking the settings", b"opening the journal", b"setting the clock", b"logging in at the venue"),
+    *(b"opening the board", b"reading the journal", b"opening the page"),
+)
 PATIENCE = 20  # seconds; everything here takes well below one
 
 
@@ -118,7 +122,7 @@ async def test_logs_once_that_the_journal_cannot_be_written(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    monkeypatch.setattr(compose, "STATUS_NS", 1_000_000)
+    monkeypatch.setattr(watchdog, "STATUS_NS", 1_000_000)
     async with running(file) as held:
         await synced(held.service)
         failed = property(lambda _self: "disk is full")
@@ -221,12 +225,16 @@ def test_the_running_service_has_imported_nothing_heavy(file: Path, tmp_path: Pa
         environment = os.environ | {"NOTIFY_SOCKET": told}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as process:
             try:
-                words = [systemd.recv(400) for _ in range(2)]
+                words = []
+                while not words or not words[-1].startswith(b"WATCHDOG=1"):
+                    words.append(systemd.recv(400))
             finally:
                 process.terminate()
             _, lines = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert words[0].startswith(b"READY=1") and words[1].startswith(b"WATCHDOG=1\nSTATUS=Halted because")
+    assert words[-1].startswith(b"WATCHDOG=1\nSTATUS=Halted because")
+    assert words[-2] == b"READY=1\nSTATUS=started"
+    assert words[:-2] == [b"STATUS=starting: " + step for step in STEPS]
     modules = {line.rpartition(b"|")[2].strip().decode() for line in lines.splitlines() if b"|" in line}
     assert "app.engine.engine" in modules
     tops = {name.partition(".")[0] for name in modules}

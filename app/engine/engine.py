@@ -36,7 +36,7 @@ from app.domain.intents import Close, Intent
 from app.domain.market import Bar, MarketTrade, Quote
 from app.domain.orders import Order, OrderState
 from app.domain.tags import TagMint, parse
-from app.engine import adjust, picture
+from app.engine import adjust, killcheck, picture
 from app.engine.agreement import Agreement
 from app.engine.board import Board
 from app.engine.book import Book
@@ -446,6 +446,10 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """One consistent picture for page, CLI, lights and health."""
         return picture.take(self)
+
+    def kill_check(self) -> str:
+        """ "" while the switch would halt and flatten, else what is wrong; changes nothing."""
+        return killcheck.check(self.trading, self.pursuit, self.calendar, str(self.settings.account_id))
 
     # -- inside
 

@@ -97,6 +97,11 @@ class Pursuit:
     def view(self) -> GoalView:
         return GoalView(self.goal.name.lower(), not self.done, self.detail, self._next_mono_ns)
 
+    @property
+    def stalled(self) -> bool:
+        """Whether an unconfirmed goal has neither a next try nor a read under way; that is a bug."""
+        return not self.done and self._timer is None and not self._reading
+
     # -- commands
 
     def aim(self, goal: Goal) -> None:

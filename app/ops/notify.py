@@ -7,7 +7,7 @@ import socket
 
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
-STATUS_LIMIT = 200  # bytes of the status line that `systemctl status` shows
+STATUS_LIMIT = 300  # bytes of the status line that `systemctl status` shows: two lines of a terminal
 
 
 def notify(*words: str) -> None:
@@ -20,6 +20,11 @@ def notify(*words: str) -> None:
             link.sendto("\n".join(words).encode(), "\0" + address[1:] if address[0] == "@" else address)
         except OSError:
             return
+
+
+def starting(step: str) -> None:
+    """Say which step of the start is under way: where a start hangs, this is what one sees."""
+    notify(status(f"starting: {step}"))
 
 
 def status(text: str) -> str:

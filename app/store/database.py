@@ -96,6 +96,15 @@ class Database:
         self._inbox.append(batch)
         await self._connection.commit()
 
+    async def ping(self) -> None:
+        """Return once this connection's own thread has answered: behind a write that hangs, this hangs too.
+
+        An error is an answer. It writes nothing: a flash card has so many writes, and a disk that hangs is
+        found by the next real one, which this then waits behind.
+        """
+        with suppress(sqlite3.Error, ValueError):  # ValueError: the connection is closed
+            await self._connection.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+
     async def close(self) -> None:
         """Fold the log into the file and close; a disk that cannot is no reason to stay open. Idempotent."""
         if self._closed:

@@ -100,6 +100,10 @@ class Store:
             error = refusal
         then(error)
 
+    async def ping(self) -> None:
+        """Return once the journal's writing connection has answered; a disk that hangs does not."""
+        await self._state.ping()
+
     @property
     def failed(self) -> str:
         """ "" while the journal can be written, else why not."""

@@ -70,6 +70,10 @@ class Writer:
         elif self._lazy is None:
             self._lazy = self._clock.call_later(LAZY_NS, self._wake.set)
 
+    async def ping(self) -> None:
+        """Return once the writing connection has answered, be it with an error."""
+        await self._database.ping()
+
     async def close(self) -> None:
         """Write what waits, fold the log and close the file. May be called twice."""
         self._closing = True
