@@ -66,11 +66,15 @@ async def test_a_hanging_disk_starves_it_and_an_error_does_not(
 async def test_an_io_error_is_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await open_journal(tmp_path, SystemClock())
 
+    asked = []
+
     def broken(*_: object) -> object:
+        asked.append(1)
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(store._state._database._connection, "execute_fetchall", broken)
     await store.ping()
+    assert asked == [1]
     monkeypatch.undo()
     await store.close()
     await store.ping()  # a closed file answers too

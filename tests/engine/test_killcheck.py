@@ -1,4 +1,4 @@
-"""The kill check passes in every state of a desk, changes nothing, and sees each way in which a halt fails."""
+"""The kill check passes in every state of a desk, changes nothing, and sees each way a halt can fail."""
 
 from __future__ import annotations
 
@@ -36,16 +36,15 @@ def test_passes_before_anything_is_known() -> None:
 
 def test_changes_nothing(world: World) -> None:
     in_position(world)
-    engine, clock = world.engine, world.clock
-    before = engine.snapshot(), list(world.wire.sent), len(world.journal.committed), len(clock._heap)
+    engine, clock, journal, wire = world.engine, world.clock, world.journal, world.wire
+
+    def everything() -> tuple[object, ...]:
+        return engine.snapshot(), list(wire.sent), len(journal.committed), len(clock._heap)
+
+    before = everything()
     for _ in range(3):
         assert engine.kill_check() == ""
-    assert (
-        engine.snapshot(),
-        list(world.wire.sent),
-        len(world.journal.committed),
-        len(clock._heap),
-    ) == before
+    assert everything() == before
     clock.advance(NS)
     assert engine.trading.state is TradingState.ACTIVE
 
