@@ -150,7 +150,7 @@ async def test_is_not_tripped_by_a_short_disturbance(board: VirtualBoard, fault:
         before = (await board.ask("state"))["counters"]["good"]
         await board.ask(fault)
         async with asyncio.timeout(PATIENCE):
-            while (await board.ask("state"))["counters"]["good"] < before + 10:
+            while (await board.ask("state"))["counters"]["good"] < before + 6:
                 await asyncio.sleep(0.01)
         await board_is(board, state="run", output=True)
         assert not desk.tripped
