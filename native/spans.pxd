@@ -2,7 +2,7 @@
 
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 # Names are 4 to 32 bytes: words of four or eight, which may lie over each other, cover them. Longer and shorter ones
 # go to the library.
@@ -39,6 +39,11 @@ cdef inline void copy(unsigned char* target, Py_ssize_t at, const unsigned char*
 
 cdef inline void keep(unsigned char* target, const unsigned char* source, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
     memcpy(target, source + at, <size_t>size)
+
+@cython.overflowcheck(False)
+cdef inline Py_ssize_t zero(const unsigned char* source, Py_ssize_t size) noexcept nogil:
+    cdef const unsigned char* found = <const unsigned char*>memchr(source, 0, <size_t>size)
+    return -1 if found is NULL else found - source
 
 # Eighteen digits fit 64 bits, and what more come to is not told.
 @cython.overflowcheck(False)
@@ -107,3 +112,21 @@ cdef inline bytes cut(unsigned char* source, Py_ssize_t size):
 
 cdef inline int64_t nearly(int64_t number, double factor) noexcept nogil:
     return <int64_t>(<double>number * factor + 0.5)
+
+cdef extern from "Python.h":
+    str PyUnicode_New(Py_ssize_t size, unsigned int most)
+
+# Text is nearly always ASCII, which is copied; the rest takes the library's way.
+@cython.overflowcheck(False)
+cdef inline str text(const unsigned char* source, Py_ssize_t at, Py_ssize_t size):
+    cdef str made
+    cdef Py_ssize_t index
+    cdef unsigned char tops = 0
+    source += at
+    for index in range(size):
+        tops |= source[index]
+    if tops > 127:
+        return source[:size].decode("utf-8")
+    made = PyUnicode_New(size, 127)
+    memcpy(PyUnicode_DATA(made), source, <size_t>size)
+    return made

@@ -22,6 +22,16 @@ def keep(target: bytearray, source: bytes, at: int, size: int) -> None:
     target[:size] = source[at : at + size]
 
 
+def text(source: bytes | bytearray, at: int, size: int) -> str:
+    """``size`` bytes from ``at`` on as text. Raises UnicodeDecodeError unless they are UTF-8."""
+    return source[at : at + size].decode("utf-8")
+
+
+def zero(source: bytes, size: int) -> int:
+    """Where the first zero of the first ``size`` bytes stands, -1 when there is none."""
+    return source.find(0, 0, size)
+
+
 def digits(source: bytes, at: int, most: int, number: list[int]) -> int:
     """Read the digits from ``at`` on into ``number[0]``; where they end, ``at`` when there are none or more
     than ``most`` (18 at the most).

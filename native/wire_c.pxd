@@ -1,6 +1,7 @@
 # C types for native/wire_py.py compiled as native.wire_c. Declarations only; the logic is in the Python source.
 
 cimport cython
+cimport native.spans as spans
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef uint32_t _CRC_TABLE[2048]

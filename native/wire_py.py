@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import native.spans as spans
+
 MAX_FRAME = 128  # bytes with the closing zero: 11 ms at 115,200 baud, and a small board's buffer
 MAX_PAYLOAD = 108  # MAX_FRAME less header 14, CRC 4, COBS 1 and zero 1
 MAX_NESTING = 4  # arrays in arrays; messages need two, and the stack of a microcontroller is small
@@ -304,6 +306,8 @@ class Buffer:
             raise ValueError(_TRUNCATED)
         initial = self.data[self.at]
         self.at += 1
+        if initial < 24:
+            return initial  # the short integers, most of what is sent
         major = initial & 0xE0
         if major == _UNSIGNED:
             return self.take_unsigned(self.take_head(initial))
@@ -351,7 +355,7 @@ class Buffer:
     def take_text(self, size: int) -> str:
         first = self.at
         self.at += size
-        return self.data[first : self.at].decode("utf-8")
+        return spans.text(self.data, first, size)
 
     def take_array(self, size: int, nesting: int) -> tuple:
         if nesting > _LEVELS:
@@ -514,6 +518,9 @@ class Decoder:
         filled = self.filled
         most = _MAX_CONTENT
         size = len(data)
+        if 1 < size <= most + 1 and filled == 0 and not self.lost and spans.zero(raw, size) == size - 1:
+            spans.copy(buffer.data, 0, raw, size)
+            return (self.finish(size - 1),)  # what nearly always comes: one frame
         for index in range(size):
             byte = raw[index]
             if byte != 0:
@@ -525,9 +532,6 @@ class Decoder:
                 filled += 1
             else:
                 if filled > 0 and not self.lost:
-                    if found is None and index == size - 1:
-                        self.filled = 0
-                        return (self.finish(filled),)  # what nearly always comes: one frame
                     found = _added(found, self.finish(filled))
                 self.lost = False
                 filled = 0
