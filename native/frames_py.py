@@ -52,20 +52,10 @@ NONE, OTHER, QUOTE, TRADE, DEPTH = shapes.NONE, shapes.OTHER, shapes.QUOTE, shap
 ORDER, FILL, POSITION, ACCOUNT = shapes.ORDER, shapes.FILL, shapes.POSITION, shapes.ACCOUNT
 
 # Once more for C: a name that is typed there cannot be seen from outside.
-_OTHER = shapes.OTHER
-_QUOTE = shapes.QUOTE
-_DEPTH = shapes.DEPTH
-_ANY = shapes.ANY
-_PRICE = shapes.PRICE
-_MONEY = shapes.MONEY
-_STAMP = shapes.STAMP
-_STRING = shapes.STRING
-_BOOL = shapes.BOOL
-_ID = shapes.ID
-_ACCOUNT_ID = shapes.ACCOUNT_ID
-_SIZE = shapes.SIZE
-_CODE = shapes.CODE
-_VOLUME = shapes.VOLUME
+_OTHER, _QUOTE, _DEPTH = shapes.OTHER, shapes.QUOTE, shapes.DEPTH
+_ANY, _PRICE, _MONEY, _STAMP = shapes.ANY, shapes.PRICE, shapes.MONEY, shapes.STAMP
+_STRING, _BOOL, _ID, _ACCOUNT_ID = shapes.STRING, shapes.BOOL, shapes.ID, shapes.ACCOUNT_ID
+_SIZE, _CODE, _VOLUME = shapes.SIZE, shapes.CODE, shapes.VOLUME
 
 
 class Contracts:
