@@ -32,8 +32,7 @@ _MAX_ID = 10**18 - 1
 _INT32 = 2**31
 _MAX_SIZE = 10_000  # contracts in one order, execution or position, as the decoder bounds them
 _MAX_VOLUME = 10_000_000  # contracts in one execution of the tape
-_PRICE_DIGITS = 9
-_MONEY_DIGITS = 6
+_PRICE_DIGITS, _MONEY_DIGITS = 9, 6
 _POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
 _BITS = [1 << slot for slot in range(_FIELDS)]
 
@@ -43,9 +42,7 @@ _DAYS_TO_2000 = 10_957  # from 1970-01-01
 
 _SEPARATOR = 0x1E
 
-_HEADS = shapes.HEADS
-_SHAPES = shapes.SHAPES
-_NEEDS = shapes.NEEDS
+_HEADS, _SHAPES, _NEEDS = shapes.HEADS, shapes.SHAPES, shapes.NEEDS
 
 slot = shapes.slot
 NONE, OTHER, QUOTE, TRADE, DEPTH = shapes.NONE, shapes.OTHER, shapes.QUOTE, shapes.TRADE, shapes.DEPTH
