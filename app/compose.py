@@ -40,6 +40,7 @@ from app.engine.snapshot import Snapshot
 from app.errors import Ours, Refused, SettingsError
 from app.mcu import boards
 from app.mcu.link import Link
+from app.ops import sockets
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import notify, starting, status
@@ -53,9 +54,11 @@ from app.strategies import build
 from app.venues.topstepx.adapter import TopstepX
 from app.watchdog import keep_telling
 from app.web import words
+from app.web.claim import CODE_FILE, SetupCode
 from app.web.command_port import CommandPort
+from app.web.front import Place
 from app.web.login import PASSWORD_FILE, PasswordFile
-from app.web.server import Web, check_address
+from app.web.server import Web, check_place
 
 VERSION = "0.1.0"  # as in pyproject.toml; a test holds them equal
 CALENDAR_FILE = "calendar.toml"  # beside the account file: the owner's dated entries, see domain.overrides
@@ -108,7 +111,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     """Every part, started; `stack` undoes them in reverse. The jobs run beside it."""
     starting("checking the settings")
     passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
-    check_address(settings.web.host, passwords)
+    codes = SetupCode(settings.data_dir / CODE_FILE, SystemClock())
+    place = Place(settings.web.host, settings.web.port, settings.web.allowed_hosts, sockets.adopt())
+    check_place(place, passwords, codes)
     _check(settings)
     calendar = TradingCalendar(_overrides(settings.account_file))
     starting("opening the journal")
@@ -138,8 +143,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
         jobs.append(("board", panel.run))
     commands = Commands(engine, watch)
     starting("opening the page")
-    page = (settings.web.host, settings.web.port, settings.web.allowed_hosts)
-    web = Web(clock, commands, engine.snapshot, passwords, *page)
+    web = Web(clock, commands, engine.snapshot, passwords, place, codes)
     stack.push_async_callback(web.stop)
     await web.start()
     port = CommandPort(settings.data_dir, commands, store.reader)

@@ -140,7 +140,9 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     text = "set the password of the page"
     passwd = commands.add_parser("passwd", help=text, description=text, epilog=EPILOG)
     _places(passwd)
-    passwd.add_argument("--stdin", action="store_true", help="read it from standard input, one line")
+    how = passwd.add_mutually_exclusive_group()
+    how.add_argument("--stdin", action="store_true", help="read it from standard input, one line")
+    how.add_argument("--code", action="store_true", help="show a one-time code to set the first on the page")
     passwd.set_defaults(run=_lazily("app.cli.password", "run"))
 
 

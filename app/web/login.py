@@ -14,9 +14,11 @@ import json
 import os
 import secrets
 import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from app.clock import NS, Clock
 from app.errors import LoginRefused, RateLimited, Refused
@@ -59,7 +61,7 @@ class PasswordFile:
         salt = secrets.token_bytes(SALT_BYTES)
         words = {"scheme": "scrypt", "n": SCRYPT_N, "r": SCRYPT_R, "p": SCRYPT_P}
         text = json.dumps({**words, "salt": salt.hex(), "hash": _hash(password, salt).hex()})
-        _replace(self.path, text.encode())
+        replace_file(self.path, text.encode())
 
     def verify(self, password: str) -> bool:
         """Whether it is the stored password. Raises LoginRefused when none can be read."""
@@ -87,8 +89,8 @@ def _hash(password: str, salt: bytes) -> bytes:
     return hashlib.scrypt(plain, salt=salt, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Temporary file, fsync, rename, fsync of the folder: the old password or the new, never half."""
+def replace_file(path: Path, data: bytes) -> None:
+    """For our own user alone. Temporary file, fsync, rename, fsync of the folder: old or new, never half."""
     temporary = path.with_suffix(".new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -171,11 +173,19 @@ class Brake:
         self.failures, self.last_ns = self.failures + 1, now_ns
 
 
+class Codes(Protocol):
+    """The one-time code of the first set-up, see `claim`."""
+
+    def live(self) -> bool: ...
+    def right(self, code: str) -> bool: ...
+    def end(self) -> None: ...
+
+
 class Login:
     """Turns a password into a session: one hash at a time, in a thread, after the brakes were asked."""
 
-    def __init__(self, clock: Clock, file: PasswordFile) -> None:
-        self._clock, self._file = clock, file
+    def __init__(self, clock: Clock, file: PasswordFile, codes: Codes | None = None) -> None:
+        self._clock, self._file, self._codes = clock, file, codes
         self.sessions = Sessions(clock)
         self._everyone = Brake(free=20, longest_ns=4 * NS)
         self._sources: dict[str, Brake] = {}
@@ -193,17 +203,43 @@ class Login:
 
     async def enter(self, password: Any, source: str) -> str:
         """A session token. Raises RateLimited, or LoginRefused for a wrong password (or none set)."""
+        if not isinstance(password, str) or len(password) > PASSWORD_MAX:
+            raise LoginRefused("login", hint="a password is a text of at most 128 characters")
+        async with self._turn(source):
+            right = await asyncio.to_thread(self._file.verify, password)
+            return self._opened(source) if right else self._failed(source, "wrong password")
+
+    async def claim(self, code: Any, password: Any, source: str) -> str:
+        """A session token for who sets the first password with the one-time code, which is spent by it.
+
+        Raises RateLimited, LoginRefused (a password is set, no code is live, a wrong code), or Refused for a
+        password of the wrong length, which spends nothing.
+        """
+        if not isinstance(code, str) or not isinstance(password, str):
+            raise LoginRefused("claim", hint="a code and a password are texts")
+        check_length(password)
+        async with self._turn(source):
+            if self.required():
+                raise LoginRefused("claim", hint="a password is set already: log in")
+            if self._codes is None or not self._codes.live():
+                raise LoginRefused("claim", hint="no code is valid now, run: plimsoll passwd --code")
+            if not self._codes.right(code):
+                return self._failed(source, "wrong code")
+            await asyncio.to_thread(self._file.write, password)
+            await asyncio.to_thread(self._codes.end)
+            return self._opened(source)
+
+    @asynccontextmanager
+    async def _turn(self, source: str) -> AsyncIterator[None]:
+        """One try at a time, few waiting, none before its brakes let it. Raises RateLimited."""
         if self._waiting >= WAITING_MAX:
             raise RateLimited("login", NS)
         self._check_brakes(source)
-        if not isinstance(password, str) or len(password) > PASSWORD_MAX:
-            raise LoginRefused("login", hint="a password is a text of at most 128 characters")
         self._waiting += 1
         try:
             async with self._one:
                 self._check_brakes(source)
-                right = await asyncio.to_thread(self._file.verify, password)
-                return self._opened(source) if right else self._failed(source)
+                yield
         finally:
             self._waiting -= 1
 
@@ -219,10 +255,10 @@ class Login:
         self.required()
         return self.sessions.begin()
 
-    def _failed(self, source: str) -> str:
+    def _failed(self, source: str, what: str) -> str:
         now = self._clock.mono_ns()
         self._everyone.failed(now)
         if source not in self._sources and len(self._sources) >= SOURCES_MAX:
             del self._sources[min(self._sources, key=lambda s: self._sources[s].last_ns)]
         self._sources.setdefault(source, Brake(free=3, longest_ns=60 * NS)).failed(now)
-        raise LoginRefused("login", hint="wrong password")
+        raise LoginRefused("login", hint=what)

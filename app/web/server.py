@@ -1,19 +1,14 @@
-"""The HTTP server: one table of routes, the guards in front of it, bounded bodies and times. No trading
-logic.
+"""The page: its routes, what each shows or does, and who may call it. No trading logic.
 
-A low-level server without an application framework: nine routes need no router, and each answer passes
-through one place that adds the security headers.
+What every request passes before it comes here, and the form of every answer, is `front`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from ipaddress import ip_address
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from aiohttp import HttpVersion11, StreamReader, web
@@ -21,10 +16,11 @@ from aiohttp import HttpVersion11, StreamReader, web
 from app.clock import NS, Clock
 from app.engine.commands import Commands
 from app.engine.snapshot import Snapshot
-from app.errors import Later, LoginRefused, PlimsollError, RateLimited, Refused, SettingsError, clean
+from app.errors import Later, LoginRefused, RateLimited, Refused, SettingsError, clean
 from app.web import guard, page
 from app.web.assets import assets, template
-from app.web.doors import Doors
+from app.web.claim import SetupCode
+from app.web.front import Front, Place, Route, Routes, is_loopback, reply
 from app.web.health import verdict
 from app.web.live import STREAMS_MAX, Live
 from app.web.login import ABSOLUTE_NS, Login, PasswordFile
@@ -32,20 +28,9 @@ from app.web.login import ABSOLUTE_NS, Login, PasswordFile
 BODY_LIMIT = 64 * 1024  # bytes of a request's body; the largest we know is a password
 BODY_SECONDS = 10  # to send it
 BODIES_MAX = 16  # read at a time: slow ones must not take the places of those who want to stop entries
-LINE_LIMIT = 4096  # bytes of the request line, and of one header
-HEADERS_LIMIT = 64  # header lines
-STOP_SECONDS = 1  # for requests in flight when the service ends
-BACKLOG = 64  # connections the kernel may queue
 COOKIE = "plimsoll"
 
 log = logging.getLogger("plimsoll.web")
-
-
-class Route(NamedTuple):
-    """`needs` is what the caller must be: nobody, a reader (logged in where a password is set), the owner."""
-
-    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-    needs: str
 
 
 class Web:
@@ -57,23 +42,18 @@ class Web:
         commands: Commands,
         snapshot: Callable[[], Snapshot],
         passwords: PasswordFile,
-        host: str,
-        port: int,
-        allowed_hosts: Collection[str] = (),
+        place: Place,
+        codes: SetupCode | None = None,
     ) -> None:
         self._commands, self._snapshot, self._passwords = commands, snapshot, passwords
-        self._host, self._port, self._clock = host, port, clock
-        own_name = f"{socket.gethostname().lower()}.local"
-        self._names = {"localhost", own_name, *(host.lower() for host in allowed_hosts)}
-        self._login = Login(clock, passwords)
+        self._place, self._codes = place, codes
+        self._login = Login(clock, passwords, codes)
         self._live = Live(clock, snapshot)
+        self._front = Front(clock, place, self._table(), self._admit)
+        self._unclaimed = False  # no password was set at the start, though a code to set one was
         self._bodies = 0
-        self._http: web.Server | None = None
-        self._doors: Doors | None = None
-        self._listener: asyncio.Server | None = None
-        self._routes = self._table()
 
-    def _table(self) -> Mapping[tuple[str, str], Route]:
+    def _table(self) -> Routes:
         gets = {
             "/": Route(self._page, "nobody"),
             "/healthz": Route(self._healthz, "nobody"),
@@ -86,6 +66,7 @@ class Web:
             "/api/halt": Route(self._halt, "owner"),
             "/api/flatten": Route(self._flatten, "owner"),
             "/api/login": Route(self._log_in, "nobody"),
+            "/api/claim": Route(self._claim, "nobody"),
             "/api/logout": Route(self._log_out, "owner"),
         }
         heads = {("HEAD", path): route for path, route in gets.items() if path != "/api/live"}
@@ -98,86 +79,23 @@ class Web:
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the page."""
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "localhost") else self._host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}/"
+        return self._front.address
 
     async def start(self) -> None:
         """Listen. Raises SettingsError for a port in use, or an address that needs a password first."""
-        check_address(self._host, self._passwords)
-        loop = asyncio.get_running_loop()
-        self._http = web.Server(
-            self._answer,
-            access_log=None,
-            keepalive_timeout=60.0,
-            max_line_size=LINE_LIMIT,
-            max_field_size=LINE_LIMIT,
-            max_headers=HEADERS_LIMIT,
-            lingering_time=1.0,
-        )
-        self._doors = Doors(self._clock, self._http)
-        try:
-            self._listener = await loop.create_server(self._doors, self._host, self._port, backlog=BACKLOG)
-        except OSError as error:
-            self._doors.close()
-            raise _cannot_listen(error, self._host, self._port) from error
-        self._port = self._listener.sockets[0].getsockname()[1]
+        check_place(self._place, self._passwords, self._codes)
+        if self._codes is not None:
+            await asyncio.to_thread(self._codes.begin)
+            self._unclaimed = not self._login.required() and self._codes.live()
+        await self._front.start()
         self._live.start()
 
     async def stop(self) -> None:
         """End every stream and connection. Idempotent."""
         self._live.stop()
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
-        if self._http is not None:
-            await self._http.shutdown(STOP_SECONDS)
-        if self._doors is not None:
-            self._doors.close()
+        await self._front.stop()
 
-    # The one place every request passes.
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        assert self._doors is not None
-        transport = request.transport
-        self._doors.serving(transport)
-        try:
-            response = await self._guarded(request)
-        except PlimsollError as error:
-            response = _failure(error)
-        except (web.HTTPException, ConnectionError, TimeoutError) as error:
-            response = _json(getattr(error, "status", 408), {"error": "the request was not understood"})
-        except Exception:
-            log.exception("page: %s %s failed", clean(request.method, 8), clean(request.path, 60))
-            response = _json(500, {"error": "an internal error; the log has it"})
-        finally:
-            self._doors.served(transport)
-        if not response.prepared:
-            response.headers.update({k: v for k, v in guard.HEADERS.items() if k not in response.headers})
-        return response
-
-    async def _guarded(self, request: web.BaseRequest) -> web.StreamResponse:
-        host = request.headers.get("Host", "")
-        own = request.transport.get_extra_info("sockname")[0] if request.transport else ""
-        refusal = guard.host_refusal(host, own, self._names)
-        route = self._routes.get((request.method, request.path))
-        if refusal is None and route is None:
-            refusal = self._no_route(request.path)
-        if refusal is None and request.method == "POST":
-            refusal = guard.change_refusal(request.headers, host)
-        elif refusal is None and request.path.startswith("/api/"):
-            refusal = guard.site_refusal(request.headers, host)
-        if refusal is None and route is not None:
-            refusal = self._login_refusal(route.needs, request)
-        if refusal is not None or route is None:
-            return _json(refusal.status if refusal else 404, {"error": refusal.text if refusal else ""})
-        return await route.handle(request)
-
-    def _no_route(self, path: str) -> guard.Refusal:
-        if any(known == path for _, known in self._routes):
-            return guard.Refusal(405, "not with this method")
-        return guard.Refusal(404, "there is nothing here")
-
-    def _login_refusal(self, needs: str, request: web.BaseRequest) -> guard.Refusal | None:
+    def _admit(self, needs: str, request: web.BaseRequest) -> guard.Refusal | None:
         if needs == "nobody" or (needs == "reader" and self._open_to_read()) or self._logged_in(request):
             return None
         if not self._login.required():
@@ -185,11 +103,16 @@ class Web:
         return guard.Refusal(401, "log in first")
 
     def _open_to_read(self) -> bool:
-        """Without a password only this machine can be listening, and it may look."""
-        return not self._login.required() and is_loopback(self._host)
+        """Until a password is set, whoever reaches the page may look: only this machine can be listening,
+        or the owner is about to set the first one.
+        """
+        return not self._login.required() and (self._place.is_private() or self._unclaimed)
 
     def _logged_in(self, request: web.BaseRequest) -> bool:
         return self._login.required() and self._login.sessions.use(request.cookies.get(COOKIE, ""))
+
+    def _takes_code(self) -> bool:
+        return self._codes is not None and self._codes.live() and not self._login.required()
 
     # Reading.
 
@@ -202,15 +125,16 @@ class Web:
             html = page.fill(template("locked.html"), page.render_locked(self._snapshot()))
         theme = "light" if request.cookies.get("theme") == "light" else "dark"
         access = "owner" if inside else "reader"
-        html = html.replace("<html", f'<html data-theme="{theme}" data-access="{access}"', 1)
+        claim = ' data-claim="yes"' if self._takes_code() else ""
+        html = html.replace("<html", f'<html data-theme="{theme}" data-access="{access}"{claim}', 1)
         return web.Response(text=html, content_type="text/html", charset="utf-8")
 
     async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
         health = verdict(self._snapshot())
-        return _json(200 if health["ok"] else 503, health)
+        return reply(200 if health["ok"] else 503, health)
 
     async def _read_snapshot(self, _request: web.BaseRequest) -> web.StreamResponse:
-        return _json(200, self._snapshot())
+        return reply(200, self._snapshot())
 
     async def _asset(self, request: web.BaseRequest) -> web.StreamResponse:
         asset = assets()[request.path]
@@ -221,9 +145,9 @@ class Web:
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._live.streams >= STREAMS_MAX:
-            return _json(503, {"error": f"at most {STREAMS_MAX} pages at a time"})
+            return reply(503, {"error": f"at most {STREAMS_MAX} pages at a time"})
         if request.version < HttpVersion11:
-            return _json(505, {"error": "the stream comes in chunks, which need HTTP/1.1"})
+            return reply(505, {"error": "the stream comes in chunks, which need HTTP/1.1"})
         response = web.StreamResponse(headers={**guard.HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         allowed = self._open_to_read if not self._login.required() else lambda: self._logged_in(request)
@@ -235,7 +159,7 @@ class Web:
 
     async def _stop_entries(self, request: web.BaseRequest) -> web.StreamResponse:
         by = f"page {self._source(request)}"
-        return _json(200, self._commands.execute("anyone", "halt", by, "stop entries"))
+        return reply(200, self._commands.execute("anyone", "halt", by, "stop entries"))
 
     async def _halt(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._command(request, "halt")
@@ -246,7 +170,7 @@ class Web:
     async def _command(self, request: web.BaseRequest, command: str) -> web.StreamResponse:
         why = (await self._body(request)).get("why", "")
         by = f"owner {self._source(request)}"
-        return _json(200, self._commands.execute("page", command, by, clean(why) or "from the page"))
+        return reply(200, self._commands.execute("page", command, by, clean(why) or "from the page"))
 
     async def _log_in(self, request: web.BaseRequest) -> web.StreamResponse:
         password, source = (await self._body(request)).get("password"), self._source(request)
@@ -256,13 +180,27 @@ class Web:
             log.warning("login from %s: %s", source, error)
             raise
         log.info("login from %s", source)
-        response = _json(200, {"done": "login"})
+        return self._welcome(token)
+
+    async def _claim(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The first password, for who has the one-time code."""
+        body, source = await self._body(request), self._source(request)
+        try:
+            token = await self._login.claim(body.get("code"), body.get("password"), source)
+        except (LoginRefused, RateLimited) as error:
+            log.warning("first password from %s: %s", source, error)
+            raise
+        log.warning("the first password was set from %s", source)
+        return self._welcome(token)
+
+    def _welcome(self, token: str) -> web.StreamResponse:
+        response = reply(200, {"done": "login"})
         self._set_cookie(response, token, ABSOLUTE_NS // NS)
         return response
 
     async def _log_out(self, request: web.BaseRequest) -> web.StreamResponse:
         self._login.sessions.end(request.cookies.get(COOKIE, ""))
-        response = _json(200, {"done": "logout"})
+        response = reply(200, {"done": "logout"})
         self._set_cookie(response, "", 0)
         return response
 
@@ -284,30 +222,15 @@ class Web:
         return clean(request.remote or "?", 45)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_address(host: str, passwords: PasswordFile) -> None:
-    """Raises SettingsError when `host` is open to the network and no password protects it."""
-    if not is_loopback(host) and not passwords.exists():
-        raise SettingsError(
-            "web.host", f"{host} is open to your network: first set a password with plimsoll passwd"
-        )
-
-
-def _cannot_listen(error: OSError, host: str, port: int) -> Refused:
-    if error.errno == errno.EADDRINUSE:
-        return SettingsError(
-            "web.port", f"port {port} is in use: stop the other program or choose another port"
-        )
-    if error.errno == errno.EACCES:
-        return SettingsError("web.port", f"port {port} needs privileges: choose one above 1023")
-    return SettingsError("web.host", f"cannot listen on {host}: {error.strerror}")
+def check_place(place: Place, passwords: PasswordFile, codes: SetupCode | None = None) -> None:
+    """Raises SettingsError when an address of `place` is open to the network and nothing protects it: neither
+    a password nor a one-time code to set the first one.
+    """
+    for host in place.addresses():
+        if not is_loopback(host) and not passwords.exists() and not (codes and codes.waits()):
+            raise SettingsError(
+                "web.host", f"{host} is open to your network: first set a password with plimsoll passwd"
+            )
 
 
 async def _read(content: StreamReader) -> bytes:
@@ -330,21 +253,3 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused("body.json", hint="a JSON object was expected")
     return value
-
-
-def _failure(error: PlimsollError) -> web.Response:
-    """The HTTP form of our errors: 401 login, 429 rate, 413 size, 400 form, 409 a rule, 503 later."""
-    if isinstance(error, LoginRefused):
-        return _json(401, {"error": error.hint})
-    if isinstance(error, RateLimited):
-        seconds = str(-(-error.retry_after_ns // NS))
-        return _json(429, {"error": f"too many tries, wait {seconds} s"}, {"Retry-After": seconds})
-    if isinstance(error, Refused):
-        status = {"body.size": 413, "body.json": 400}.get(error.rule, 409)
-        return _json(status, {"error": str(error), "rule": error.rule})
-    return _json(503, {"error": str(error)})
-
-
-def _json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> web.Response:
-    body = msgspec.json.encode(value)
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

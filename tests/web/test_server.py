@@ -16,6 +16,7 @@ from app.engine.commands import Commands
 from app.errors import Refused, SettingsError
 from app.web import server
 from app.web.assets import PAGE_BYTES_MAX, assets
+from app.web.front import Place
 from app.web.guard import HEADERS
 from app.web.login import PasswordFile
 from app.web.server import BODY_LIMIT, Web
@@ -295,7 +296,8 @@ async def test_refuses_a_head_over_the_limit(site: Site) -> None:
 async def test_refuses_a_port_in_use(site: Site, tmp_path: Path) -> None:
     engine = FakeEngine()
     file = PasswordFile(tmp_path / "p")
-    second = Web(SystemClock(), Commands(engine), engine.snapshot, file, "127.0.0.1", site.port)
+    place = Place("127.0.0.1", site.port)
+    second = Web(SystemClock(), Commands(engine), engine.snapshot, file, place)
     with pytest.raises(SettingsError, match=rf"web\.port; port {site.port} is in use"):
         await second.start()
     await second.stop()
@@ -305,10 +307,10 @@ async def test_refuses_a_port_in_use(site: Site, tmp_path: Path) -> None:
 async def test_refuses_the_network_until_a_password_is_set(tmp_path: Path, host: str) -> None:
     file = PasswordFile(tmp_path / "p")
     with pytest.raises(SettingsError, match="plimsoll passwd") as refused:
-        server.check_address(host, file)
+        server.check_place(Place(host, 0), file)
     assert refused.value.exit_code == 2
     file.path.write_text("{}")
-    server.check_address(host, file)
+    server.check_place(Place(host, 0), file)
 
 
 async def _events(reader: asyncio.StreamReader, count: int) -> list[dict[str, dict[str, str]]]:

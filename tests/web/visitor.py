@@ -12,6 +12,8 @@ from typing import Any
 
 from app.clock import Clock, SystemClock
 from app.engine.commands import Commands
+from app.web.claim import SetupCode
+from app.web.front import Place
 from app.web.login import PasswordFile
 from app.web.server import Web
 from tests.web.pictures import FakeEngine
@@ -72,15 +74,20 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    folder: Path, *, engine: FakeEngine | None = None, clock: Clock | None = None, password: str = ""
+    folder: Path,
+    *,
+    engine: FakeEngine | None = None,
+    clock: Clock | None = None,
+    password: str = "",
+    codes: SetupCode | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Site]:
     file = PasswordFile(folder / "password")
     if password:
         await asyncio.to_thread(file.write, password)
     engine = engine or FakeEngine()
-    web = Web(
-        clock or SystemClock(), Commands(engine), engine.snapshot, file, "127.0.0.1", 0, ("desk.example",)
-    )
+    place = place or Place("127.0.0.1", 0, ("desk.example",))
+    web = Web(clock or SystemClock(), Commands(engine), engine.snapshot, file, place, codes)
     await web.start()
     try:
         yield Site(web, engine, int(web.address.rstrip("/").rpartition(":")[2]))

@@ -1,5 +1,5 @@
 // @ts-check
-// The buttons: stop entries, flatten and lock, log in and out, theme. No drawing of data here.
+// The buttons: stop entries, flatten and lock, log in and out, the first password, theme. No drawing of data here.
 
 const HOLD_MS = 1500; // long enough that no pocket does it, short enough when it matters
 const ANSWER_MS = 8000; // then the button says that it does not know
@@ -125,6 +125,24 @@ function wireLogin() {
   find("logout")?.addEventListener("click", () => post("/api/logout").finally(() => location.reload()));
 }
 
+/** The first password, for who has the one-time code; the server says on the root whether it takes one. */
+function wireClaim() {
+  const form = find("claim"), code = find("code"), first = find("first"), note = find("claim-note");
+  if (!form || !document.documentElement.dataset.claim) return;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    say(note, "checking…");
+    try {
+      const [said, password] = [code, first].map((field) => /** @type {HTMLInputElement} */ (field).value);
+      await post("/api/claim", { code: said, password });
+      location.reload();
+    } catch (error) {
+      say(note, String(error.message), true);
+    }
+  });
+}
+
 function wireTheme() {
   find("theme")?.addEventListener("click", () => {
     const root = document.documentElement;
@@ -136,4 +154,5 @@ function wireTheme() {
 wireStop();
 wireFlatten();
 wireLogin();
+wireClaim();
 wireTheme();
