@@ -392,6 +392,10 @@ class Engine:
         """The switch opened. Ahead of every queue: cancels and closes are on their way when this returns."""
         self.board.trip(cause)
 
+    def latched(self) -> bool:
+        """Every trip so far would survive the end of this process."""
+        return self.trading.latched
+
     def on_panel(self, fresh: bool, closed: bool) -> None:
         """The board's session is fresh or silent, its contact closed or open."""
         self.board.on_panel(fresh, closed)

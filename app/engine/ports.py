@@ -161,6 +161,9 @@ class Trips(Protocol):
     def trip(self, cause: str) -> None:
         """The switch opened."""
 
+    def latched(self) -> bool:
+        """Whether every trip so far is on disk: until then the board must go on telling it."""
+
     def on_panel(self, fresh: bool, closed: bool) -> None:
         """The session became fresh or silent, or the contact moved."""
 

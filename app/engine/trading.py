@@ -41,6 +41,7 @@ class Trading:
         self.armed = False
         self.epoch = 1
         self._persons = 0  # PERSON reasons given so far
+        self._unwritten = 0  # of these, how many are not on disk
         self._rearming = False
         self._over: set[Code] = set()  # holds whose condition has ended, kept open until a person re-arms
 
@@ -70,6 +71,11 @@ class Trading:
     @property
     def state(self) -> TradingState:
         return self.reasons.state(self._scope)
+
+    @property
+    def latched(self) -> bool:
+        """Whether all that a person must end is on disk. One that the disk refused never will be."""
+        return not self._unwritten
 
     @property
     def goal(self) -> Goal:
@@ -200,4 +206,10 @@ class Trading:
         self._persons += 1
         self._journal.disarm()
         why = f"{reason.code}: {reason.detail}"
-        self._journal.append([ArmedChanged(False, reason.by or "plimsoll", why, self._clock.utc_ns())])
+        self._unwritten += 1
+        last_word = ArmedChanged(False, reason.by or "plimsoll", why, self._clock.utc_ns())
+        self._journal.append([last_word], self._written)
+
+    def _written(self, error: Exception | None) -> None:
+        if error is None:
+            self._unwritten -= 1

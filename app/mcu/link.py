@@ -235,6 +235,7 @@ class Link:
                 self._watch(now)
                 self._steer(current)
             if self._session is current:
+                current.confirming = self._engine is not None and self._engine.latched()
                 out, due_ms = current.poll(now)
                 transport.write(out)
                 self._look_at(due_ms)
@@ -287,7 +288,7 @@ class Link:
         self._end()
 
     def _tripped(self, cause: int) -> None:
-        """The board tripped. It waits for our confirmation, which leaves after this."""
+        """The board tripped. It waits for our confirmation, which leaves when the latch is on disk."""
         if cause in PERSONS:
             self._trip(PERSONS[cause])
             log.warning("trip: %s", PERSONS[cause])

@@ -182,6 +182,7 @@ class Session:
         self._arm_ms = now_ms
         self._lights_ms = now_ms
         self._turned_ms: int | None = None  # when the work loop turned last
+        self.confirming = True  # False: trips wait for their ACK, and the board goes on telling them
         self._acks: list[int] = []  # trips to confirm
         self._trips: list[int] = []  # reported
         self._stop = False
@@ -289,6 +290,7 @@ class Session:
     def _take_trip(self, payload: tuple, events: list[tuple]) -> None:
         trip_id = payload[0]
         if trip_id not in self._acks:
+            self._acks = self._acks[1 - TRIPS :]
             self._acks.append(trip_id)
         if trip_id not in self._trips:
             self._trips = self._trips[1 - TRIPS :]
@@ -335,13 +337,18 @@ class Session:
         """
         if self.state == LOST:
             return b"", now_ms
-        out = b"".join([self.peer.frame(messages.ACK, (trip_id,), now_ms) for trip_id in self._acks])
-        self._acks = []
+        out = self._send_acks(now_ms)
         if self.state == OPENING:
             return out + self._hello(now_ms), self._hello_ms
         out += self._send_stop(now_ms) + self._send_beat(now_ms)
         out += self._send_arm(now_ms) + self._send_lights(now_ms)
         return out, self._deadline_ms(now_ms)
+
+    def _send_acks(self, now_ms: int) -> bytes:
+        if not self.confirming:
+            return b""
+        acks, self._acks = self._acks, []
+        return b"".join([self.peer.frame(messages.ACK, (trip_id,), now_ms) for trip_id in acks])
 
     def _hello(self, now_ms: int) -> bytes:
         if now_ms < self._hello_ms:

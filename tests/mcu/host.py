@@ -22,6 +22,9 @@ class Printing:
     def trip(self, cause: str) -> None:
         print(json.dumps(["trip", cause]), flush=True)
 
+    def latched(self) -> bool:
+        return True
+
     def on_panel(self, fresh: bool, closed: bool) -> None:
         print(json.dumps([fresh, closed]), flush=True)
 

@@ -46,6 +46,9 @@ class Listener:
     def trip(self, cause: str) -> None:
         self.heard.append(("trip", cause))
 
+    def latched(self) -> bool:
+        return True
+
     def on_panel(self, fresh: bool, closed: bool) -> None:
         self.heard.append((fresh, closed))
 

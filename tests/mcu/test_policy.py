@@ -138,6 +138,32 @@ async def test_an_opening_survives_a_crash_of_the_service(desk: Desk) -> None:
     assert desk.engine.trading.state and not desk.engine.trading.armed
 
 
+async def test_an_opening_that_the_disk_never_took_is_told_again_after_a_crash(desk: Desk) -> None:
+    desk.journal.delay, desk.journal.disarm = 60_000 * MS, lambda: None  # type: ignore[method-assign]  # it hangs
+    desk.rig.contacts = OPEN
+    await desk.pass_ms(1_000)
+    assert "switch" in desk.codes and not desk.rig.board.acknowledged
+    desk.rig.contacts = CLOSED
+    desk.crash()
+    desk.engine = desk._engine(desk.journal.recovered())
+    desk.engine.begin({"ES": "CON.F.US.EP.Z26"})
+    desk.engine.on_link(True, "")
+    desk.rig.link.connect(desk.engine)
+    desk.rig.unplug()
+    desk.rig.plugged = True
+    await desk.pass_ms(CALM_MS)
+    assert "switch" in desk.codes and not desk.engine.trading.armed and not desk.rig.board.output
+
+
+async def test_confirms_an_opening_to_the_board_once_it_is_on_disk(desk: Desk) -> None:
+    desk.journal.delay = 120 * MS
+    desk.rig.contacts = OPEN
+    await desk.pass_ms(100)
+    assert not desk.rig.board.acknowledged
+    await desk.pass_ms(120)
+    assert desk.rig.board.acknowledged
+
+
 Fault = Callable[[Desk, random.Random], Any]
 
 
