@@ -43,7 +43,7 @@ from app.mcu.link import Link
 from app.ops import sockets
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
-from app.ops.notify import notify, starting, status
+from app.ops.notify import fed, notify, starting, status
 from app.ops.supervisor import keep_running
 from app.risk.limits import MICRO, Limits
 from app.risk.rules import AccountRules
@@ -88,7 +88,8 @@ async def serve(
     return_large_buffers()
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
-        service, jobs = await _start(settings, stack)
+        async with fed():
+            service, jobs = await _start(settings, stack)
         _stop_on_signals(stop)  # until here a signal simply ends the process: nothing was sent yet
         broken = _watch_loop()
         async with asyncio.TaskGroup() as group:

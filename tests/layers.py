@@ -48,6 +48,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.update": ("app.errors", "app.config", "app.clock"),
     "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock"),
     "app.compose": ("app", "native"),
+    # Safe mode cannot trade: it knows no engine, no venue, no journal.
+    "app.safe": (
+        *("app.clock", "app.config", "app.errors", "app.ops.notify", "app.ops.sockets", "app.store.lock"),
+        *("app.store.mark", "app.web.command_port", "app.web.front", "app.web.safe"),
+    ),
     "app.watchdog": ("app.clock", "app.engine", "app.ops", "app.store", "app.web"),
     "app.cli": ("app", "native"),
     "app.demo": ("app", "native"),

@@ -111,6 +111,11 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     service = commands.add_parser("run", help=text, description=text, epilog=EPILOG)
     service.add_argument("--config", type=Path, metavar="FILE", help="settings file")
     service.set_defaults(run=_lazily("app.cli.service", "run"))
+    text = "show a page that says why nothing is traded, and trade nothing"
+    safe = commands.add_parser("safe", help=text, description=text, epilog=EPILOG)
+    safe.add_argument("--reason", required=True, metavar="TEXT", help="what the page and plimsoll status say")
+    safe.add_argument("--config", type=Path, metavar="FILE", help="settings file of the service")
+    safe.set_defaults(run=_lazily("app.cli.service", "safe"))
     text = "run the appliance against its own simulator"
     demo = commands.add_parser("demo", help=text, description=text, epilog=EPILOG)
     demo.add_argument(

@@ -30,6 +30,8 @@ def lines(command: str, answer: Row) -> str:
 
 
 def _status(answer: Row) -> str:
+    if "safe" in answer:
+        return f"{answer['title'].upper()}: nothing is traded\n  because {answer['safe']}\n{answer['advice']}"
     view = answer.get("snapshot")
     return _offline(answer) if view is None else "\n".join(filter(None, _online(view)))
 

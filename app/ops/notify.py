@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
@@ -25,6 +28,25 @@ def notify(*words: str) -> None:
 def starting(step: str) -> None:
     """Say which step of the start is under way: where a start hangs, this is what one sees."""
     notify(status(f"starting: {step}"))
+
+
+@asynccontextmanager
+async def fed() -> AsyncIterator[None]:
+    """Feed the watchdog because the loop turns, where there is nothing else to ask: before the engine is
+    there, and where there is none.
+    """
+    feeding = asyncio.ensure_future(_keep_feeding(watchdog_ns()))
+    try:
+        yield
+    finally:
+        feeding.cancel()
+        await asyncio.wait((feeding,))
+
+
+async def _keep_feeding(period_ns: int) -> None:
+    while period_ns:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(period_ns / 1_000_000_000)
 
 
 def status(text: str) -> str:

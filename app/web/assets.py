@@ -31,7 +31,7 @@ def assets() -> dict[str, Asset]:
 
 @cache
 def template(name: str) -> str:
-    """The text of `page.html` or `locked.html`, with empty slots."""
+    """The text of `page.html`, `locked.html` or `safe.html`, with empty slots."""
     return _bytes(name).decode()
 
 

@@ -14,11 +14,10 @@ import socket
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from app.engine.commands import Commands
 from app.engine.ports import Reader
 from app.errors import PlimsollError, Refused, SettingsError
 
@@ -33,10 +32,19 @@ GROUP = "plimsoll"
 log = logging.getLogger("plimsoll.commands")
 
 
-class CommandPort:
-    """Listens from `start` to `stop`. The caller holds the folder's lock, so an old socket is nobody's."""
+class Executes(Protocol):
+    """Who carries commands out: `engine.commands`, or safe mode, which refuses most."""
 
-    def __init__(self, data_dir: Path, commands: Commands, reader: Reader) -> None:
+    def execute(self, channel: str, command: str, by: str, why: str = "") -> dict[str, Any]: ...
+
+
+class CommandPort:
+    """Listens from `start` to `stop`. The caller holds the folder's lock, so an old socket is nobody's.
+
+    Without a `reader` every command is for `commands`.
+    """
+
+    def __init__(self, data_dir: Path, commands: Executes, reader: Reader | None = None) -> None:
         self._path = data_dir / SOCKET_FILE
         self._commands, self._reader = commands, reader
         self._server: asyncio.Server | None = None
@@ -98,7 +106,7 @@ class CommandPort:
 
     async def _execute(self, request: dict[str, Any], by: str) -> dict[str, Any]:
         command = request.get("command")
-        if command == "trades":
+        if command == "trades" and self._reader is not None:
             return {"trades": await self._reader.trades(TRADES_MAX)}
         return self._commands.execute("cli", str(command), by, str(request.get("why", "")))
 

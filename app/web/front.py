@@ -22,6 +22,7 @@ from aiohttp import web
 from app.clock import NS, Clock
 from app.errors import LoginRefused, PlimsollError, RateLimited, Refused, SettingsError, clean
 from app.web import guard
+from app.web.assets import assets
 from app.web.doors import Doors
 
 LINE_LIMIT = 4096  # bytes of the request line, and of one header
@@ -167,6 +168,15 @@ class Front:
         if any(known == path for _, known in self._routes):
             return guard.Refusal(405, "not with this method")
         return guard.Refusal(404, "there is nothing here")
+
+
+async def send_asset(request: web.BaseRequest) -> web.StreamResponse:
+    """A file of the page, 304 when the browser has it. The path is a key of the map, or there is no route."""
+    asset = assets()[request.path]
+    headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Content-Type": asset.content_type}
+    if request.headers.get("If-None-Match") == asset.etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=asset.body, headers=headers)
 
 
 def is_loopback(host: str) -> bool:

@@ -20,7 +20,7 @@ from app.errors import Later, LoginRefused, RateLimited, Refused, SettingsError,
 from app.web import guard, page
 from app.web.assets import assets, template
 from app.web.claim import SetupCode
-from app.web.front import Front, Place, Route, Routes, is_loopback, reply
+from app.web.front import Front, Place, Route, Routes, is_loopback, reply, send_asset
 from app.web.health import verdict
 from app.web.live import STREAMS_MAX, Live
 from app.web.login import ABSOLUTE_NS, Login, PasswordFile
@@ -59,7 +59,7 @@ class Web:
             "/healthz": Route(self._healthz, "nobody"),
             "/api/snapshot": Route(self._read_snapshot, "reader"),
             "/api/live": Route(self._stream, "reader"),
-            **{path: Route(self._asset, "nobody") for path in assets()},
+            **{path: Route(send_asset, "nobody") for path in assets()},
         }
         posts = {
             "/api/stop-entries": Route(self._stop_entries, "nobody"),
@@ -135,13 +135,6 @@ class Web:
 
     async def _read_snapshot(self, _request: web.BaseRequest) -> web.StreamResponse:
         return reply(200, self._snapshot())
-
-    async def _asset(self, request: web.BaseRequest) -> web.StreamResponse:
-        asset = assets()[request.path]
-        headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Content-Type": asset.content_type}
-        if request.headers.get("If-None-Match") == asset.etag:
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=asset.body, headers=headers)
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._live.streams >= STREAMS_MAX:

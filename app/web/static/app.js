@@ -66,7 +66,7 @@ function listen() {
 
 async function again() {
   const answer = await fetch("/api/snapshot", { method: "HEAD" }).catch(() => null);
-  if (answer?.status === 401) location.reload();
+  if (answer?.status === 401 || answer?.status === 503) location.reload(); // logged out; or nothing is traded now
   else listen();
 }
 

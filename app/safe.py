@@ -1,0 +1,123 @@
+"""Safe mode: the service says why it does not trade, and cannot trade. The page, the command line, systemd.
+
+Entered when the start fails for what only a person can mend (settings, an owner's file, the journal, the
+credentials), by hand (`plimsoll safe`), and, as *waiting*, while the venue does not answer at the start. By
+construction nothing is traded: this module knows no venue, no engine and no journal, and a test holds that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from app.clock import NS, SystemClock
+from app.config.salvage import salvage
+from app.errors import Later, LoginRefused, Refused, SettingsError, clean
+from app.ops import sockets
+from app.ops.notify import fed, notify, status
+from app.store.lock import InstanceLock
+from app.store.mark import ArmedMark
+from app.web.command_port import CommandPort
+from app.web.front import Place
+from app.web.safe import SafePage, Trouble
+
+REASON_LIMIT = 500  # characters of a reason on page, log and status line
+RESTART = "then restart the service: systemctl restart plimsoll"
+WAITING = "Waiting"  # the title while the venue does not answer; anything else is safe mode
+
+log = logging.getLogger("plimsoll")
+
+
+def trouble(error: BaseException, file: Path) -> Trouble:
+    """What to tell the owner of an `error` that ended the start with the settings `file`."""
+    reason = clean(error, REASON_LIMIT)
+    if isinstance(error, LoginRefused):
+        return Trouble(reason, f"Correct the login name or the API key that {file} names, {RESTART}.")
+    if isinstance(error, SettingsError):
+        return Trouble(reason, f"Correct it in {file} or in the file that the reason names, {RESTART}.")
+    if isinstance(error, Later):
+        return Trouble(reason, "Nothing, if it comes back: the service tries again by itself.", WAITING)
+    restore = "plimsoll backup --list names the copies of the journal, plimsoll restore puts one back"
+    return Trouble(reason, f"Mend what it names ({restore}; stop the service for that), {RESTART}.")
+
+
+async def serve(told: Trouble, file: Path, *, stop: asyncio.Event | None = None, for_ns: int = 0) -> bool:
+    """Show `told` until SIGTERM, SIGINT or `stop` (False), or for `for_ns` (True; 0 = for ever).
+
+    `file` is the settings file, of which nothing needs to be right. Raises SettingsError when not even the
+    page can start.
+    """
+    stop = stop or asyncio.Event()
+    web, data_dir = salvage(file)
+    async with AsyncExitStack() as stack:
+        page = SafePage(SystemClock(), Place(web.host, web.port, web.allowed_hosts, sockets.adopt()), told)
+        await page.start()
+        stack.push_async_callback(page.stop)
+        await _open_port(stack, data_dir, told)
+        _stop_on_signals(stop, stack)
+        words = f"{told.title.lower()}: {told.reason}"
+        notify("READY=1", status(words))
+        log.error("%s; nothing is traded; %s See %s", words, told.advice, page.address)
+        over = await _until(stop, for_ns)
+        if not over:
+            notify("STOPPING=1", status("stopping"))
+        return over
+
+
+class SafeCommands:
+    """What the command line may ask: why, and to stay halted. Nothing else."""
+
+    def __init__(self, told: Trouble, data_dir: Path) -> None:
+        self._told, self._mark = told, ArmedMark(data_dir)
+
+    def execute(self, channel: str, command: str, by: str, why: str = "") -> dict[str, Any]:
+        """`status` tells the trouble; `halt` makes the next start wait for a re-arm. Raises Refused."""
+        told = {"safe": self._told.reason, "advice": self._told.advice, "title": self._told.title}
+        if command == "status":
+            return told
+        if command == "halt":
+            self._mark.remove()
+            log.warning("halted by %s %s: the next start waits for a re-arm", clean(by, 60), clean(why))
+            return {"done": "halt", "state": "halted", **told}
+        refused = Refused("safe_mode", self._told.reason, hint=self._told.advice)
+        refused.exit_code = 1  # a condition of the machine, not a trading rule
+        raise refused
+
+    async def settled(self) -> None:
+        """Until a halt is on disk."""
+        await self._mark.settled()
+
+
+async def _open_port(stack: AsyncExitStack, data_dir: Path, told: Trouble) -> None:
+    """The command port, where the data folder takes one; the page tells the same without it."""
+    try:
+        stack.callback(InstanceLock(data_dir).release)
+        commands = SafeCommands(told, data_dir)
+        stack.push_async_callback(commands.settled)
+        port = CommandPort(data_dir, commands)
+        await port.start()
+        stack.push_async_callback(port.stop)
+    except Refused as error:
+        log.warning("plimsoll status will not answer: %s", error)
+
+
+def _stop_on_signals(stop: asyncio.Event, stack: AsyncExitStack) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+        stack.callback(loop.remove_signal_handler, number)
+
+
+async def _until(stop: asyncio.Event, for_ns: int) -> bool:
+    """Whether the time was over before `stop`; the watchdog is fed meanwhile, for the loop turns."""
+    async with fed():
+        try:
+            async with asyncio.timeout(for_ns / NS if for_ns else None):
+                await stop.wait()
+        except TimeoutError:
+            return True
+    return False
