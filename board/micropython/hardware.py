@@ -27,14 +27,14 @@ class Target:
 
     def __init__(self) -> None:
         self._output = machine.Pin(settings.OUTPUT, machine.Pin.OUT, value=0)
-        self._opened = False  # set by the interrupt, cleared by the next look
+        self._opened = 0  # bits of the contacts that opened since the last look, set by their interrupts
         self._contacts = [(messages.CONTACT_A, machine.Pin(settings.CONTACT_A, machine.Pin.IN, _PULL))]
         if settings.CONTACT_B is not None:
             self._contacts.append(
                 (messages.CONTACT_B, machine.Pin(settings.CONTACT_B, machine.Pin.IN, _PULL))
             )
-        for _, pin in self._contacts:
-            self._interrupt(pin)
+        for bit, pin in self._contacts:
+            self._interrupt(bit, pin)
         self._read_back = self._output
         if settings.READ_BACK is not None:
             self._read_back = machine.Pin(settings.READ_BACK, machine.Pin.IN)
@@ -52,31 +52,32 @@ class Target:
             options["rx"] = machine.Pin(settings.UART_PINS[1])
         return options
 
-    def _interrupt(self, pin) -> None:
+    def _interrupt(self, bit: int, pin) -> None:
         """A hard interrupt where the port has them: it does not wait for the interpreter."""
-        try:
-            pin.irq(self._on_open, machine.Pin.IRQ_RISING, hard=True)
-        except TypeError:
-            pin.irq(self._on_open, machine.Pin.IRQ_RISING)
 
-    def _on_open(self, _pin) -> None:
-        self._output.value(0)
-        self._opened = True
+        def on_open(_pin) -> None:
+            self._output.value(0)
+            self._opened |= bit
+
+        try:
+            pin.irq(on_open, machine.Pin.IRQ_RISING, hard=True)
+        except TypeError:
+            pin.irq(on_open, machine.Pin.IRQ_RISING)
 
     @property
     def two_channels(self) -> bool:
         return len(self._contacts) == 2
 
     def contacts(self) -> int:
-        """The closed contacts; none if one was open in between."""
+        """The closed contacts; one that was open in between is not, and says nothing of the other."""
         closed = 0
         for bit, pin in self._contacts:
             if pin.value() == 0:
                 closed |= bit
-        if self._opened:
-            self._opened = False
-            return 0
-        return closed
+        before = machine.disable_irq()
+        opened, self._opened = self._opened, 0
+        machine.enable_irq(before)
+        return closed & ~opened
 
     def read_back(self) -> bool:
         return self._read_back.value() == 1

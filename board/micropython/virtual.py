@@ -36,7 +36,7 @@ class Machine:
         self._now_ms = 0
         self._frozen_until_ms = 0
         self._fed_ms = 0
-        self._opened = False  # what the interrupt of a contact notes
+        self._opened = 0  # contacts that opened since the last look: what their interrupts note
         self._opened_us: int | None = None
         self.reset(messages.RESET_POWER)
 
@@ -89,8 +89,8 @@ class Machine:
     # The target that the firmware sees
 
     def contacts(self) -> int:
-        opened, self._opened = self._opened, False
-        return 0 if opened else self.contacts_bits
+        opened, self._opened = self._opened, 0
+        return self.contacts_bits & ~opened
 
     def read_back(self) -> bool:
         return self.energised or self.stuck
@@ -114,7 +114,7 @@ class Machine:
         if opened:
             self._opened_us = time.ticks_us() if self.energised else None
             self.energised = False
-            self._opened = True
+            self._opened |= opened
 
     def state(self) -> dict:
         board = self.board

@@ -142,8 +142,23 @@ def test_an_interrupt_turns_the_output_off_and_is_seen_once(hardware: ModuleType
     assert Pin.levels[settings.OUTPUT] == LOW
     target.output(True)  # decided before the interrupt
     assert Pin.levels[settings.OUTPUT] == LOW
-    assert target.contacts() == 0
+    assert target.contacts() == messages.CONTACT_A
     assert target.contacts() == 3
+
+
+def test_a_contact_that_bounces_ends_no_discrepancy(hardware: ModuleType) -> None:
+    """A is shorted to ground: only both channels open together would prove that it opens again."""
+    target = hardware.Target()
+    board = Board(messages.Cbor2Codec(), lambda: 5, (bytes(8), 1, 77), target.two_channels, 0)
+    Pin.levels[settings.CONTACT_B] = HIGH
+    for now_ms in range(kill.DISCREPANCY_MS + 3):
+        board.sample(target.contacts(), now_ms)
+    assert board.faults & messages.FAULT_DISCREPANCY
+    Pin.levels[settings.CONTACT_B] = LOW
+    Pin.handlers[settings.CONTACT_B](None)
+    for now_ms in range(100, 103):
+        board.sample(target.contacts(), now_ms)
+    assert board.state == messages.FAULT and board.faults & messages.FAULT_DISCREPANCY
 
 
 def test_a_board_with_one_channel_has_one(hardware: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
