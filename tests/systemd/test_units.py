@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from app.cli.arguments import parse
+from app.cli.service import NO_PAGE
+from app.clock import NS
+from app.ops.health import JOURNAL_LIMIT_NS
+from app.ops.sockets import NAMES
 from tests.guards import ROOT
 
 UNITS = sorted(
     path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".timer")
 )
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-# Highest exposure in tenths of a point: the service holds a serial port and the LAN, the backup neither.
-EXPOSURE = {"plimsoll.service": 12, "plimsoll-backup.service": 9}
+# Highest exposure in tenths of a point: the service holds a serial port and the LAN, safe mode the LAN
+# alone, the backup neither; who takes over is root, without capabilities or network.
+EXPOSURE = {
+    "plimsoll.service": 12,
+    "plimsoll-safe.service": 11,
+    "plimsoll-backup.service": 9,
+    "plimsoll-failed.service": 7,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,6 +71,50 @@ def test_no_service_is_more_exposed_than_it_says(analyze: str, unit: Path) -> No
     ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-200:] + done.stderr
+
+
+def values(unit: str, key: str) -> list[str]:
+    """Every value of `key` in the unit of that name."""
+    text = (ROOT / "systemd" / unit).read_text()
+    return re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("unit", ["plimsoll.service", "plimsoll-safe.service", "plimsoll-backup.service"])
+def test_every_unit_runs_a_command_there_is(unit: str) -> None:
+    (line,) = values(unit, "ExecStart")
+    words = shlex.split(line)
+    assert words[:3] == ["/usr/bin/python3", "-sE", "/opt/plimsoll/current/__main__.py"]
+    assert callable(parse(words[3:]).run)
+
+
+def test_who_takes_over_starts_a_unit_there_is() -> None:
+    assert values("plimsoll.service", "OnFailure") == ["plimsoll-failed.service"]
+    (line,) = values("plimsoll-failed.service", "ExecStart")
+    assert (ROOT / "systemd" / line.split()[-1]).is_file()
+
+
+def test_safe_mode_holds_nothing_that_could_trade() -> None:
+    for key in ("LoadCredential", "DeviceAllow", "BindPaths", "SupplementaryGroups"):
+        assert values("plimsoll-safe.service", key) == []
+
+
+def test_one_address_has_one_holder() -> None:
+    """Safe mode's socket is the service's own but for who holds it, and the two are never up together."""
+    ours, safe = ("plimsoll.socket", "plimsoll-safe.socket")
+    for key in ("ListenStream", "FreeBind", "NoDelay", "Backlog", "FileDescriptorName"):
+        assert values(ours, key) == values(safe, key) != []
+    assert set(values(ours, "FileDescriptorName")) <= NAMES
+    assert values(safe, "Conflicts") == [ours]
+    assert values("plimsoll-safe.service", "Conflicts") == [f"plimsoll.service {ours}"]
+    assert values(ours, "TriggerLimitIntervalSec") == values(safe, "TriggerLimitIntervalSec") == ["0"]
+
+
+def test_nothing_that_systemd_counts_stops_what_must_go_on() -> None:
+    for unit in ("plimsoll.service", "plimsoll-safe.service"):
+        assert values(unit, "RestartPreventExitStatus") == [str(NO_PAGE)]
+        assert values(unit, "Type") == ["notify"]
+        (watchdog,) = values(unit, "WatchdogSec")
+        assert int(watchdog) * NS // 2 > JOURNAL_LIMIT_NS, "half of it must hold one answer of the journal"
 
 
 def test_setpriority_stays_allowed() -> None:
