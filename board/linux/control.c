@@ -161,6 +161,18 @@ static const char *version(struct machine *machine, const char *const *word, cha
     return NULL;
 }
 
+static const char *jump(struct machine *machine, const char *const *word, char *out)
+{
+    uint32_t left_ms = 0;
+
+    (void)out;
+    if (!number(word[1], MAX_COUNT, 10, &left_ms) || left_ms == 0) {
+        return "clock milliseconds";
+    }
+    machine_jump(machine, left_ms);
+    return NULL;
+}
+
 static const char *entropy(struct machine *machine, const char *const *word, char *out)
 {
     uint32_t more = 0;
@@ -231,7 +243,7 @@ static const struct command {
     {"corrupt", 2, count},   {"drop", 2, count},        {"duplicate", 2, count},  {"swap", 2, count},
     {"truncate", 2, count},  {"noise", 2, count},       {"replay", 1, replay},    {"loop", 2, loop},
     {"stuck", 3, stuck},     {"reboot", 1, reboot},     {"readback", 2, readback}, {"version", 2, version},
-    {"entropy", 2, entropy}, {"state", 1, state},
+    {"clock", 2, jump},      {"entropy", 2, entropy}, {"state", 1, state},
 };
 
 static int split(char *line, const char *word[MAX_WORDS])

@@ -113,6 +113,11 @@ void machine_freeze(struct machine *machine, int64_t milliseconds)
     }
 }
 
+void machine_jump(struct machine *machine, uint32_t left_ms)
+{
+    machine->origin_us = clock_us() - (uint64_t)(0u - left_ms) * 1000u;
+}
+
 bool machine_is_frozen(const struct machine *machine)
 {
     return clock_us() < machine->frozen_until_us;

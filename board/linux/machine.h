@@ -42,6 +42,9 @@ void machine_set_contacts(struct machine *machine, uint8_t contacts);
 /* Stop the firmware's loop for some milliseconds, or MACHINE_FOREVER, or 0 to let it go on. */
 void machine_freeze(struct machine *machine, int64_t milliseconds);
 
+/* Make the millisecond counter jump to so many before it begins again at 0. */
+void machine_jump(struct machine *machine, uint32_t left_ms);
+
 bool machine_is_frozen(const struct machine *machine);
 
 void machine_reset(struct machine *machine, uint8_t cause);

@@ -86,6 +86,12 @@ class Machine:
     def freeze(self, milliseconds: int) -> None:
         self._frozen_until_ms = self.now_ms() + milliseconds if milliseconds else 0
 
+    def jump(self, left_ms: int) -> None:
+        """Make the millisecond counter jump to so many before its 32 bits begin again at 0."""
+        ahead_ms = (1 << 32) - left_ms - self.now_ms()
+        self._now_ms += ahead_ms
+        self._fed_ms += ahead_ms  # the watchdog has a clock of its own
+
     # The target that the firmware sees
 
     def contacts(self) -> int:
@@ -206,6 +212,10 @@ def _stuck(machine: Machine, _name: str, byte: str, milliseconds: str) -> None:
     machine.line.stuck_until_ms = machine.now_ms() + int(milliseconds)
 
 
+def _clock(machine: Machine, _name: str, left_ms: str) -> None:
+    machine.jump(int(left_ms))
+
+
 def _read_back(machine: Machine, _name: str, position: str) -> None:
     machine.stuck = _chosen(position, ("stuck", "ok"))
 
@@ -225,6 +235,7 @@ COMMANDS = {
     "reboot": (lambda machine, _name: machine.reset(messages.RESET_SOFTWARE), 1),
     "readback": (_read_back, 2),
     "version": (_version, 2),
+    "clock": (_clock, 2),
     "state": (lambda machine, _name: machine.state(), 1),
 }
 for _fault in line.COUNTS:

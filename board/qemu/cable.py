@@ -26,7 +26,7 @@ IDLE_S = 0.05  # between looks when nothing moves
 ANSWER_S = 1.0  # for a command to the board; one that a reset swallowed is sent again
 TRIES = 20
 LIGHTS = ("off", "blue", "green", "cyan", "red", "magenta", "amber", "white")
-ON_BOARD = ("contact", "freeze", "reboot", "readback", "entropy", "edge", "state")
+ON_BOARD = ("contact", "freeze", "reboot", "readback", "entropy", "edge", "clock", "state")
 
 
 class Guest:

@@ -175,6 +175,9 @@ static bool carry_out(struct bench *bench)
         bench->frozen = strcmp(line, "freeze on") == 0 || number_at(line + sizeof "freeze " - 1u, &bench->frozen_ms);
         return bench->frozen;
     }
+    if (PREFIX(line, "clock ")) {
+        return number_at(line + sizeof "clock " - 1u, &bench->jump_ms);
+    }
     if (PREFIX(line, "edge ")) {
         bench->edges = strcmp(line, "edge on") == 0;
         return bench->edges || strcmp(line, "edge off") == 0;

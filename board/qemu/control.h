@@ -25,6 +25,7 @@ struct bench {
     bool frozen;
     uint32_t frozen_ms;        /* how long the loop stands still; 0 for good */
     bool reboot;
+    uint32_t jump_ms;          /* the millisecond counter is to jump to so many before its end; 0: it is not */
     bool seeded;
     uint32_t boots;            /* since power-on */
     uint32_t seed[CONTROL_SEED];

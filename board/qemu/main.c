@@ -173,6 +173,10 @@ static void obey(void)
     if (bench.frozen) {
         freeze();
     }
+    if (bench.jump_ms != 0u) {
+        now_ms = 0u - bench.jump_ms;
+        bench.jump_ms = 0;
+    }
     if (bench.reboot) {
         reboot();
     }
