@@ -32,9 +32,10 @@ sys.path.insert(0, str(ROOT))
 
 import debian  # noqa: E402  # beside this file
 
-from app.update.artifact import MANIFEST  # noqa: E402  # the checkout is not installed here
+from app.store.schema import STATE  # noqa: E402  # the checkout is not installed here
+from app.update.artifact import MANIFEST  # noqa: E402
 
-REQUIREMENTS = ROOT / ".ci" / "requirements.txt"
+REQUIREMENTS = ROOT / ".ci" / "requirements-update.txt"  # what the service and the updater need
 PYTHONS = {"x86_64": ("3.11", "3.13"), "aarch64": ("3.13",)}  # Debian 12 and 13; the board has 13
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # the Debian that has it
 PLATFORMS = ("manylinux2014_{arch}", "manylinux_2_28_{arch}")  # older than either Debian's glibc
@@ -228,7 +229,11 @@ def manifest(site: Path, version: str, arch: str) -> bytes:
         data = path.read_bytes()
         files[path.relative_to(site).as_posix()] = [_sha256(data), len(data)]
     commit = _output("git", "-C", str(ROOT), "rev-parse", "HEAD")
-    document = {"version": version, "commit": commit, "arch": arch, "pythons": PYTHONS[arch], "files": files}
+    document = {
+        **{"version": version, "commit": commit, "arch": arch, "pythons": PYTHONS[arch], "files": files},
+        "schema": STATE.version,
+        "built_s": int(_output("git", "-C", str(ROOT), "show", "--no-patch", "--format=%ct", "HEAD")),
+    }
     return json.dumps(document, indent=0, sort_keys=True).encode()
 
 

@@ -70,6 +70,9 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "serial": ("app.mcu.port",),
     "cbor2": ("app.mcu.messages",),
     "tuf": ("app.update",),
+    "urllib3": ("app.update.fetch",),
+    "cryptography": ("app.update.keys",),  # where releases are signed, never on an appliance
+    "securesystemslib": ("app.update.keys",),
     "msgspec": ("app",),
     "Cython": ("native.build",),
     "setuptools": ("native.build",),

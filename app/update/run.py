@@ -1,0 +1,282 @@
+"""Drives an update and its recovery. What touches the service comes in as a `World`, so that tests give it a
+small one; what is decided comes from `decide`; every step is told before it begins.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from app.clock import NS, Clock
+from app.errors import Refused, Theirs, clean
+from app.update import state, switch
+from app.update.artifact import Damaged
+from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
+from app.update.state import WINDOW_S, Ota
+from app.update.telling import FAILED, QUIET, WORKING, Teller
+from app.update.versions import parse, version_of
+
+PROBE_EVERY_NS = NS // 4
+COMMITTED, WENT_BACK, RESTED, WAITS, STRANDED = "committed", "went back", "rested", "waits", "stranded"
+
+
+class World(Protocol):
+    """The service and its machine as the updater may touch them."""
+
+    def start(self) -> None:
+        """Ask for the service's start; it need not be ready on return."""
+
+    def stop(self) -> None:
+        """The service does not run on return, whatever it takes."""
+
+    def probe(self) -> Probe:
+        """Look at it from outside, within about a second."""
+
+    def pause(self, duration_ns: int) -> None: ...
+
+    def exposure(self) -> Exposure: ...
+
+    def back_up(self) -> None:
+        """A verified copy of the journal. Raises OSError or a PlimsollError when there is none."""
+
+    def uptime(self) -> tuple[str, int]:
+        """This boot's id and its age in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`home` holds the releases, `memory` what is remembered; both belong to root."""
+
+    home: Path = Path("/opt/plimsoll")
+    memory: Path = Path("/var/lib/plimsoll-update")
+
+
+class Driver:
+    """One update, recovery or way back; the caller holds the updater's lock. `on_step` hears of each step
+    before it begins.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        world: World,
+        clock: Clock,
+        teller: Teller,
+        on_step: Callable[[Step], None] = lambda step: None,
+    ) -> None:
+        self._home, self._memory = places.home, places.memory
+        self._world, self._clock, self._teller, self._on_step = world, clock, teller, on_step
+        self.ota, self.problem = state.load(self._memory, switch.linked(self._home))
+        if self.problem:
+            teller.decided("state", self.problem)
+
+    def apply(self, offer: Offer, file: Path, told: bool = False) -> str:
+        """Put the release in `file` into the place of the running one; returns how it ended.
+
+        `told`: an operator said not to wait until the service is not exposed. Raises Damaged, Refused,
+        OSError before INTENT; then nothing was changed.
+        """
+        if self.ota.trial:
+            raise Refused("update.trial", self.ota.trial, hint="plimsoll update confirm ends it")
+        if (waiting := self._waits(told)) is not None:
+            return waiting
+        self._begin(Step.UNPACK, offer.name)
+        self._check_space(offer)
+        switch.add(self._home, file, offer.name)
+        self._begin(Step.BACKUP, offer.name)
+        self._world.back_up()
+        before = self._world.probe()
+        if (waiting := self._waits(told)) is not None:  # unpacking took a while
+            return waiting
+        self._begin(Step.INTENT, offer.name)
+        good = switch.linked(self._home)
+        self._save(replace(self.ota, good=good, trial=offer.name, tries=0, back=False, step=Step.INTENT.name))
+        return self._change(before.ills)
+
+    def _change(self, ills: frozenset[str]) -> str:
+        """What may not be left half done while the machine lives: on an error of the disk something runs."""
+        try:
+            self._begin(Step.STOP, self.ota.trial)
+            self._world.stop()
+            self._begin(Step.SWITCH, self.ota.trial)
+            self._try()
+            return self._start_and_judge(ills)
+        except OSError as error:
+            self._teller.decided("disk", f"{clean(error)}; {self._linked()} runs until the next try")
+            self._world.start()
+            raise
+
+    def recover(self) -> Way:
+        """Before the service starts: make the link lead to what shall run. Needs no network."""
+        trial, good, previous = self.ota.trial, self.ota.good, self.ota.previous
+        whole = switch.whole(self._home, {trial, good, previous}) if trial or not self._linked() else []
+        way, why = recover(self.ota, self._linked(), whole)
+        if way is Way.TRY:
+            self._begin(Step.SWITCH, trial)
+            self._try()
+        elif way is Way.BACK:
+            self._decide_back(why)
+            self._link_back()
+        elif way is Way.MEND:
+            self._teller.decided("mend", why)
+            self._link_back()
+        self._charge()
+        return way
+
+    def confirm(self, told: bool = False) -> str:
+        """After the service was started: finish what was under way. Call `recover` first."""
+        if not self.ota.trial:
+            return self._rest()
+        if self.ota.back:
+            return self._finish_back()
+        running = self._world.probe()
+        if running.version and running.version != version_of(self.ota.trial):
+            if (waiting := self._waits(told)) is not None:
+                return waiting
+            self._world.stop()
+        return self._start_and_judge(frozenset(running.ills))
+
+    def back(self, why: str) -> str:
+        """From a committed release to the one before, which was good. Raises Refused when there is none."""
+        if not self.ota.trial:
+            whole = switch.whole(self._home, {self.ota.previous})
+            if not whole:
+                raise Refused("update.back", "no earlier release is kept here")
+            good = self.ota.previous
+            trial = self._linked() or self.ota.good
+            self.ota = replace(self.ota, trial=trial, good=good, previous="", tries=0, window_s=0)
+        return self._go_back(why)
+
+    def failed_late(self) -> str:
+        """The service was given up by its supervisor: within the window after a commit that leads back."""
+        self._charge()
+        if self.ota.trial:
+            return self._go_back("its supervisor gave it up")
+        if not self.ota.window_s or not self.ota.previous:
+            return self._rest()
+        return self.back("its supervisor gave it up soon after the update")
+
+    def _linked(self) -> str:
+        return switch.linked(self._home)
+
+    def _waits(self, told: bool) -> str | None:
+        exposure = self._world.exposure()
+        if exposure is Exposure.CLEAR:
+            return None
+        words = "the service is exposed" if exposure is Exposure.EXPOSED else "the service cannot be asked"
+        if told:
+            self._teller.decided("told", f"{words}; an operator said not to wait")
+            return None
+        self._teller.decided(WAITS, words)
+        self._teller.status("", f"the update waits: {words}")
+        return WAITS
+
+    def _check_space(self, offer: Offer) -> None:
+        free = shutil.disk_usage(self._home).free
+        if free < needed(offer):
+            refused = Refused("update.space", f"{free} bytes free", f"{needed(offer)} bytes")
+            refused.exit_code = 1  # a condition of the machine, not a trading rule
+            raise refused
+
+    def _begin(self, step: Step, release: str) -> None:
+        words = WORDS[step].format(release)
+        self._teller.status(words, words, WORKING, step=int(step))
+        self._teller.decided(step.name.lower(), words)
+        self._on_step(step)
+
+    def _save(self, ota: Ota) -> None:
+        state.save(self._memory, ota)
+        self.ota = ota
+
+    def _try(self) -> None:
+        """Count the start, then link: what is started was counted."""
+        self._save(replace(self.ota, tries=self.ota.tries + 1, step=Step.SWITCH.name))
+        switch.switch(self._home, self.ota.trial)
+
+    def _start_and_judge(self, ills: frozenset[str]) -> str:
+        trial = self.ota.trial
+        self._begin(Step.START, trial)
+        self._world.start()
+        self._begin(Step.HEALTH, trial)
+        judge = Judge(version_of(trial), ills, self._clock.mono_ns())
+        while (verdict := judge.see(self._world.probe(), self._clock.mono_ns())) is None:
+            self._world.pause(PROBE_EVERY_NS)
+        return self._commit() if verdict else self._go_back(judge.last)
+
+    def _commit(self) -> str:
+        trial, good = self.ota.trial, self.ota.good
+        self._begin(Step.COMMIT, trial)
+        floor = max(self.ota.floor, version_of(trial), key=parse)
+        boot, age_s = self._world.uptime()
+        kept = replace(self.ota, good=trial, previous=good, trial="", tries=0, floor=floor)
+        self._save(replace(kept, window_s=WINDOW_S, boot=boot, mark_s=age_s, step=Step.COMMIT.name))
+        self._tidy()
+        return self._end(COMMITTED, f"{trial} runs and is kept", QUIET)
+
+    def _tidy(self) -> None:
+        """After the commit nothing may undo it: what fails here is told and done at the next occasion."""
+        try:
+            self._begin(Step.PRUNE, self.ota.good)
+            switch.prune(self._home, (self.ota.good, self.ota.previous))
+            self._begin(Step.COPY, self.ota.good)
+            switch.copy_updater(self._home, self.ota.good)
+        except (OSError, Damaged) as error:
+            self._teller.decided("untidy", clean(error))
+
+    def _go_back(self, why: str) -> str:
+        self._decide_back(why)
+        self._begin(Step.BACK_STOP, self.ota.trial)
+        self._world.stop()
+        self._link_back()
+        return self._finish_back()
+
+    def _decide_back(self, why: str) -> None:
+        self._begin(Step.BACK, self.ota.trial)
+        self._teller.decided("why back", why, release=self.ota.trial)
+        decided = replace(self.ota, back=True, step=Step.BACK.name)
+        try:
+            self._save(decided)
+        except OSError as error:  # the way back itself needs no more than a link
+            self._teller.decided("disk", clean(error))
+            self.ota = decided
+
+    def _link_back(self) -> None:
+        self._begin(Step.BACK_SWITCH, self.ota.trial)
+        target = way_back(self.ota, switch.whole(self._home, {self.ota.good, self.ota.previous}))
+        if not target:
+            self._end(STRANDED, "no whole release is left to go back to: install again", FAILED)
+            raise Theirs(str(self._home), "no whole release is left to go back to: install again")
+        switch.switch(self._home, target)
+
+    def _finish_back(self) -> str:
+        """The link leads back already; make sure that this is what runs, then remember the failure."""
+        failed, target = self.ota.trial, self._linked()
+        self._begin(Step.BACK_START, failed)
+        if self._world.probe().version not in ("", version_of(target)):
+            self._world.stop()
+        self._world.start()
+        self._begin(Step.BAD, failed)
+        ended = replace(self.ota.failed(failed), good=target, trial="", tries=0, back=False, window_s=0)
+        self._save(
+            replace(ended, previous="" if target == ended.previous else ended.previous, step=Step.BAD.name)
+        )
+        return self._end(WENT_BACK, f"{failed} failed; {target} runs again", FAILED)
+
+    def _rest(self) -> str:
+        self._charge()
+        if switch.linked(self._home, switch.UPDATER) != self.ota.good and self.ota.good:
+            self._tidy()
+        return RESTED
+
+    def _charge(self) -> None:
+        """Take the uptime since the last look off the window."""
+        if self.ota.window_s:
+            self._save(self.ota.charged(*self._world.uptime()))
+
+    def _end(self, outcome: str, words: str, light: str) -> str:
+        self._teller.decided(outcome, words)
+        self._teller.status("", words, light, release=self._linked(), outcome=outcome)
+        return outcome
