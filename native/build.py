@@ -21,6 +21,7 @@ DIRECTIVES = {
     "language_level": 3,
     "overflowcheck": True,  # 2**40 * 2**30 is silently 0 in C without it
     "annotation_typing": False,  # plain `n: int` annotations would clash with the types of the .pxd
+    "nonecheck": True,  # None where an object belongs is an AttributeError, as in Python, and no crash
     "embedsignature": True,
 }
 # No fused multiply-add (gcc's default on aarch64): it rounds once where the pure twin rounds twice.

@@ -14,6 +14,8 @@ import native.spans as spans
 
 MAX_PRODUCTS = 64  # contracts remembered: a session trades a few
 MAX_TAG = 128  # characters of a tag written here; ours are under 80
+MAX_NAME = 40  # characters of a member's name: with this and MAX_CODE every body fits the buffer
+MAX_CODE = 99
 
 _MAX_TAG = MAX_TAG
 _MAX_SIZE = 10_000  # contracts in one order, as the encoder bounds it
@@ -65,6 +67,12 @@ class Writer:
     """
 
     def __init__(self, kinds: Mapping[Any, tuple[int, str, str]], stop_code: int, limit_code: int) -> None:
+        """Raises ValueError for a name or a code that is too long for the buffer."""
+        if any(len(name) > MAX_NAME for _, *names in kinds.values() for name in names):
+            raise ValueError(f"a price's name has at most {MAX_NAME} characters")
+        codes = [stop_code, limit_code, *[code for code, *_ in kinds.values()]]
+        if not all(0 <= code <= MAX_CODE for code in codes):
+            raise ValueError(f"a type's code is 0 to {MAX_CODE}")
         self._kinds = dict(kinds)
         self._forms: dict[str, dict[Any, _Form]] = {}
         self._stop_end = b',"type":%d}' % stop_code

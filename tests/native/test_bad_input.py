@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from array import array
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.venues.topstepx.codec import scanned
 from native import frames_py, orders_py, wire_py
 from tests.native import bad_input
 from tests.native.test_frames import decoded
+from tests.native.test_market import day_of
 from tests.native.test_orders import writer
 
 frames_c = importlib.import_module("native.frames_c")
@@ -129,3 +131,32 @@ def test_a_member_that_no_order_has_is_left_to_the_encoder(orders: ModuleType, n
     bad = (*good[:2], *(bad_input.GOOD_ORDER | bad_input.MEMBERS[name]).values())
     assert written.place(*bad) is None
     assert written.place(*good) is not None
+
+
+def twin(module: str, suffix: str) -> Any:
+    return importlib.import_module(f"native.{module}_{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["py", "c"])
+def test_none_in_place_of_an_object_is_an_error_and_no_crash(suffix: str) -> None:
+    market, indicators = twin("market", suffix), twin("indicators", suffix)
+    with pytest.raises(AttributeError, match="NoneType"):
+        twin("frames", suffix).Reader(None, LIMIT).feed(bad_input.GOOD_QUOTE)
+    with pytest.raises(AttributeError, match="NoneType"):
+        market.coarsen(None, 5, day_of, market.Bars())
+    with pytest.raises(AttributeError, match="NoneType"):
+        indicators.uncrossed(None, indicators.Sma(2), 0, array("q", [1, 2]), 0, 2)
+
+
+@ORDERS
+@pytest.mark.parametrize("names", [("x" * 41, ""), ("", "x" * 2_000)])
+def test_names_that_could_outgrow_the_buffer_are_refused(orders: ModuleType, names: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="40 characters"):
+        orders.Writer({1: (1, *names)}, 4, 1)
+
+
+@ORDERS
+@pytest.mark.parametrize("codes", [(10**400, 4, 1), (1, -(10**400), 1), (1, 4, 100)])
+def test_codes_that_could_outgrow_the_buffer_are_refused(orders: ModuleType, codes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="0 to 99"):
+        orders.Writer({1: (codes[0], "", "")}, *codes[1:])
