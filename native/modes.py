@@ -49,6 +49,8 @@ VARIABLE = "PLIMSOLL_NATIVE"
 class NativeError(RuntimeError):
     """A twin that is wanted is not there, a mode is not possible, or twins differ and nobody was told."""
 
+    exit_code = 2  # of the command line, as for any setting that cannot be
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

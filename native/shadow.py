@@ -56,6 +56,8 @@ class Difference:
 class Differs(NativeError):
     """The twins of a module that orders depend on disagree, and nobody listens who could refuse the order."""
 
+    exit_code = 1
+
 
 Listener: TypeAlias = Callable[[Difference], None]
 Path: TypeAlias = tuple[str, ...]  # a function's name, or a class and its method

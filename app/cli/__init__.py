@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from app.cli.arguments import parse
 from app.cli.causes import first_cause
-from app.errors import PlimsollError, clean
+from app.errors import clean
 
 DEBUG = "PLIMSOLL_DEBUG"  # set it to see the traceback of an internal error
 ADVICE_NO_SPACE = "free some space and start again; nothing that was confirmed is lost"
@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException) -> int:
     first = first_cause(error)
-    if isinstance(first, PlimsollError):
-        return _say(str(first), first.exit_code)
+    code = getattr(first, "exit_code", None)  # one of ours, or of the compiled modules, which know no `app`
+    if code is not None:
+        return _say(str(first), int(code))
     if isinstance(first, OSError):
         advice = f"; {ADVICE_NO_SPACE}" if first.errno in (28, 122) else ""  # ENOSPC, EDQUOT
         name = f"{first.filename}: " if first.filename else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import app.cli
+import native
 from app import compose
 from app.errors import LoginRefused, Ours, Refused, SettingsError, Theirs
 from tests.guards import ROOT
@@ -61,6 +63,28 @@ def test_says_an_internal_error_in_one_line(
     assert app.cli.main([]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "ZeroDivisionError no?way" in said and "test_main.py" in said
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("fast", "PLIMSOLL_NATIVE must be one of compiled, shadow, pure, not 'fast'"),
+        ("gate=fast", "PLIMSOLL_NATIVE: gate must be one of compiled, shadow, pure, not 'fast'"),
+    ],
+)
+def test_a_mode_that_does_not_exist_is_the_owners_mistake(word: str, said: str) -> None:
+    command = [sys.executable, "-m", "app", "status"]
+    settings = os.environ | {"PLIMSOLL_NATIVE": word}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=settings, check=False)
+    assert (done.returncode, done.stderr) == (2, f"plimsoll: {said}\n")
+
+
+def test_twins_that_differ_are_a_failure_and_no_mistake_of_the_owner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app.cli, "parse", _failing(native.Differs("native.gate: the twins differ")))
+    assert app.cli.main([]) == 1
+    assert capsys.readouterr().err == "plimsoll: native.gate: the twins differ\n"
 
 
 def test_says_what_to_do_about_a_full_disk(
