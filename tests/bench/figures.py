@@ -56,14 +56,17 @@ def holds(row: Row, goal: Row) -> bool:
 def drifted(now: Iterable[Row], before: Iterable[Row]) -> Iterator[str]:
     """One line for every ratio that moved by more than `DRIFT` between two runs, and for what went missing.
 
-    Nanoseconds move with the machine: they count only in a measured row, where nothing else is.
+    Nanoseconds move with the machine: they count only in a measured row, where nothing else is. Jobs that
+    were not run now are not asked about.
     """
-    known = {_key(row): row for row in before}
+    known, ran = {_key(row): row for row in before}, set()
     for row in now:
-        old = known.get(_key(row))
-        if old is None:
+        ran.add(_key(row)[0])
+        old = known.pop(_key(row), {})
+        if "failed" in row:
+            yield f"{_name(row)}: failed: {row['failed']}"
+        elif not old:
             yield f"{_name(row)}: was not measured before"
-            continue
         for name, was in old.items():
             value = row.get(name)
             if not _is_figure(name) or not _is_number(was) or not was:
@@ -72,6 +75,7 @@ def drifted(now: Iterable[Row], before: Iterable[Row]) -> Iterator[str]:
                 yield f"{_name(row)} {name}: {_short(was)} -> missing"
             elif abs(change := value / was - 1) > DRIFT:
                 yield f"{_name(row)} {name}: {_short(was)} -> {_short(value)} ({change:+.0%})"
+    yield from (f"{_name(old)}: is not measured any more" for key, old in known.items() if key[0] in ran)
 
 
 def _key(row: Row) -> tuple[str, str]:

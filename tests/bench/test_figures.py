@@ -54,6 +54,18 @@ def test_names_what_cannot_be_compared() -> None:
     assert list(drifted(after, before)) == ["pair ratio_go: 0.5 -> missing", "new: was not measured before"]
 
 
+def test_names_the_rows_that_a_job_no_longer_has_but_not_the_jobs_that_were_not_asked_for() -> None:
+    before = [{"job": "sent", "figure": f"{n} clients", "ratio_go": 0.1} for n in (1, 10)]
+    before.append({"job": "other", "ratio_go": 1.0})
+    failed = [{"job": "sent", "failed": "exit code 1"}]
+    assert list(drifted(failed, before)) == [
+        "sent: failed: exit code 1",
+        "sent 1 clients: is not measured any more",
+        "sent 10 clients: is not measured any more",
+    ]
+    assert list(drifted(before[:1], before)) == ["sent 10 clients: is not measured any more"]
+
+
 def test_shows_rows_of_both_shapes() -> None:
     text = table([measured("job", "a", "ms", [1234.5]), {"job": "pair", "cython_ns": 8.5, "go_ns": 8.1}])
     assert "1,234" in text
