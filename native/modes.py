@@ -37,7 +37,7 @@ NO_SHADOW: Mapping[str, str] = {
 }
 # A difference here refuses the order and stops entries. Elsewhere the module goes on with its pure twin.
 REFUSING = frozenset({"gate", "matching", "orders"})
-# A market feeds indicators of its own twin, so these two leave the compiled one together.
+# A market feeds indicators of its own twin: these two go into shadow and leave the compiled twin together.
 TOGETHER = frozenset({"indicators", "market"})
 
 SHADOW_EVERY = 1_000  # calls: the 0.1 ms that a trade takes to compare come to 0.1 us a call
@@ -69,6 +69,8 @@ class Plan:
             problem = refusal(name, mode)
             if problem:
                 raise NativeError(f"native.{name} {problem}")
+        if {modes[name] for name in TOGETHER} == {COMPILED, SHADOW}:
+            modes |= dict.fromkeys(TOGETHER, SHADOW)
         return Plan(modes, said.every or _count(every))
 
 

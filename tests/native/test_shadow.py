@@ -203,6 +203,20 @@ def test_an_indicator_stays_fed_when_its_market_falls_back(
     assert type(fed._native).__module__ == "native.indicators_py"
 
 
+@pytest.mark.parametrize("name", sorted(modes.TOGETHER))
+def test_an_indicator_stays_fed_though_its_market_alone_was_asked_for(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    native.select({name: "shadow"}, 1)
+    feeding, fed = market(), native.indicators.Sma(1)
+    feeding.attach(fed)
+    plant(monkeypatch, market_py.Market, "close_until", more)
+    feeding.close_until(OPEN)
+    monkeypatch.undo()
+    feeding.on_trade(20, 1, OPEN)
+    assert fed.value == 20.0
+
+
 def test_sees_a_difference_that_only_the_state_has(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     def forgets(call: Callable[..., Any], self: Any, *args: Any) -> Any:
         value = call(self, *args)
