@@ -330,6 +330,7 @@ class Link:
             current.stop()
 
     def _trip(self, words: str) -> None:
+        self._open = False
         if self._engine is not None:
             self._engine.trip(words)
 
@@ -339,6 +340,8 @@ class Link:
 
     def _tell(self, fresh: bool, closed: bool) -> None:
         changed, self._told = self._told != (fresh, closed), (fresh, closed)
+        if not (fresh and closed):
+            self._open = False  # the board may be ready again before trading is shown anew
         if changed and self._engine is not None:
             self._engine.on_panel(fresh, closed)
 

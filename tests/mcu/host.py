@@ -19,6 +19,11 @@ from tests.web.pictures import ACTIVE
 
 
 class Printing:
+    """An armed engine that resumes: it shows that trading is open whenever the switch is closed."""
+
+    def __init__(self) -> None:
+        self.link: Link | None = None
+
     def trip(self, cause: str) -> None:
         print(json.dumps(["trip", cause]), flush=True)
 
@@ -27,6 +32,8 @@ class Printing:
 
     def on_panel(self, fresh: bool, closed: bool) -> None:
         print(json.dumps([fresh, closed]), flush=True)
+        if fresh and closed and self.link is not None:
+            self.link.show(ACTIVE)
 
 
 class Host:
@@ -56,8 +63,9 @@ class Host:
 
 
 async def main() -> None:
-    host = Host(Path(sys.argv[1]), Printing())
-    host.link.show(ACTIVE)
+    engine = Printing()
+    host = Host(Path(sys.argv[1]), engine)
+    engine.link = host.link
     await host.run()
 
 

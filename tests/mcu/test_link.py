@@ -109,6 +109,7 @@ async def test_holds_when_the_cable_is_pulled_and_runs_again_when_it_is_back(boa
         await board_is(board, state="tripped", output=False)
         await board.ask("plug")
         await desk.heard(UP)
+        desk.link.show(ACTIVE)
         await board_is(board, state="run")
         assert not desk.tripped
 

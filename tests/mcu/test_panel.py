@@ -10,6 +10,7 @@ import pytest
 from app.mcu import lights, messages
 from app.mcu.link import RETRY_MS
 from app.mcu.native_codec import NativeCodec
+from board.micropython.board import PROTOCOL
 from tests.mcu.rig import CLOSED, ONLY_A, OPEN, Listener, Rig
 from tests.web.pictures import ACTIVE, HALTED
 
@@ -82,6 +83,16 @@ async def test_takes_back_an_arm_that_trading_has_overtaken(rig: Rig) -> None:
     rig.link.show(HALTED)
     await rig.run(1_000)
     assert rig.board.state == READY and not rig.board.output
+
+
+async def test_asks_no_board_to_run_that_tripped_before_trading_was_shown_anew(rig: Rig) -> None:
+    engine = await running(rig)
+    rig.board._happen(PROTOCOL, rig.now_ms)
+    await rig.run(200)
+    assert engine.heard == [(False, True), (True, True)]
+    assert rig.board.state == READY and not rig.board.output
+    rig.link.show(ACTIVE)
+    await rig.until(lambda: rig.board.state == RUN)
 
 
 @pytest.mark.parametrize("contacts", [OPEN, ONLY_A])
