@@ -10,6 +10,8 @@ from app.errors import SettingsError
 
 SECRET_LIMIT = 4_096  # bytes; a key is some dozens, a bearer token some hundreds, more is another file
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+CREDENTIALS = Path("/etc/plimsoll/credentials")  # root's own; the service gets copies from systemd
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"  # where systemd put what LoadCredential= names
 
 
 class Secret:
@@ -36,18 +38,30 @@ class Secret:
         raise TypeError("a secret is not serialised")
 
 
+def credential(path: Path) -> Path:
+    """Where the service itself reads the secret at `path`: systemd's copy of one in CREDENTIALS, if it passed
+    one.
+    """
+    passed = os.environ.get(CREDENTIALS_VARIABLE)
+    if passed and path.parent == CREDENTIALS and (copy := Path(passed) / path.name).exists():
+        return copy
+    return path
+
+
 def read_secret(key: str, path: Path) -> Secret:
-    """The stripped text of the file that the setting `key` names.
+    """The stripped text of the file that the setting `key` names, or of systemd's copy of it.
 
     Raises SettingsError when it is missing, empty, too long, no text, no plain file, or open to others; the
     error never holds a byte of it.
     """
+    copy = credential(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
     try:
-        _check_owner(key, path, os.fstat(descriptor))
+        # A copy's group bit is the mask of the one access list that systemd gives it: it is for us alone.
+        _check_owner(key, path, os.fstat(descriptor), OTHERS if copy == path else OTHERS & ~stat.S_IRGRP)
         data = os.read(descriptor, SECRET_LIMIT + 1)
     except OSError as error:
         raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
@@ -56,10 +70,10 @@ def read_secret(key: str, path: Path) -> Secret:
     return Secret(_text(key, path, data))
 
 
-def _check_owner(key: str, path: Path, status: os.stat_result) -> None:
+def _check_owner(key: str, path: Path, status: os.stat_result, others: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise SettingsError(key, f"{path} is not a plain file")
-    if status.st_mode & OTHERS:
+    if status.st_mode & others:
         mode = stat.S_IMODE(status.st_mode)
         raise SettingsError(key, f"{path} is open to others (mode {mode:o}); run: chmod 600 {path}")
 

@@ -61,7 +61,7 @@ class TopstepX(_Section, frozen=True):
     user_hub_url: Url = f"http://{SIMULATOR}/hubs/user"
     market_hub_url: Url = f"http://{SIMULATOR}/hubs/market"
     user_name: Annotated[str, Meta(max_length=100, description="login name")] = ""
-    api_key_file: Path = Path("/etc/plimsoll/topstepx.key")
+    api_key_file: Path = Path("/etc/plimsoll/credentials/topstepx.key")
     accounts: Annotated[
         tuple[Annotated[int, Meta(ge=1, le=MOST_ACCOUNT_ID, description="account number")], ...],
         Meta(max_length=20),
@@ -307,7 +307,12 @@ def _board(settings: Settings) -> None:
 
 
 def _notify(settings: Settings) -> None:
-    key, text = "notify.url", settings.notify.url
+    check_notify(settings.notify)
+
+
+def check_notify(notify: Notify) -> None:
+    """Raises SettingsError for a URL to which no message should go."""
+    key, text = "notify.url", notify.url
     if not text:
         return
     try:

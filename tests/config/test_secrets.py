@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Secret, read_secret
+from app.config import Secret, Settings, read_secret, secrets
 from app.config.secrets import SECRET_LIMIT
 from app.errors import SettingsError
 
@@ -74,3 +74,39 @@ def test_refuses_a_missing_file_a_folder_and_a_pipe_without_waiting(tmp_path: Pa
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(SettingsError, match="is not a plain file"):
         read_secret(KEY, tmp_path / "pipe")
+
+
+@pytest.fixture
+def passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where systemd puts credentials."""
+    folder = tmp_path / "passed"
+    folder.mkdir()
+    monkeypatch.setenv(secrets.CREDENTIALS_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440])
+def test_reads_systemds_copy_of_a_credential(passed: Path, mode: int) -> None:
+    """0440 is how a file for one more user looks where its file system has access lists."""
+    (passed / "topstepx.key").write_bytes(b"hunter2\n")
+    (passed / "topstepx.key").chmod(mode)
+    assert read_secret(KEY, Settings().topstepx.api_key_file).reveal() == "hunter2"
+
+
+def test_refuses_a_copy_that_anybody_may_read(passed: Path) -> None:
+    (passed / "topstepx.key").write_bytes(b"hunter2\n")
+    (passed / "topstepx.key").chmod(0o444)
+    with pytest.raises(SettingsError, match="is open to others"):
+        read_secret(KEY, Settings().topstepx.api_key_file)
+
+
+def test_takes_no_copy_for_a_file_that_the_owner_keeps_elsewhere(passed: Path, tmp_path: Path) -> None:
+    (passed / "key").write_bytes(b"other\n")
+    assert secrets.credential(tmp_path / "key") == tmp_path / "key"
+    assert secrets.credential(secrets.CREDENTIALS / "absent") == secrets.CREDENTIALS / "absent"
+    assert secrets.credential(secrets.CREDENTIALS / "key") == passed / "key"
+
+
+def test_takes_no_copy_where_systemd_passed_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(secrets.CREDENTIALS_VARIABLE, raising=False)
+    assert secrets.credential(secrets.CREDENTIALS / "topstepx.key") == secrets.CREDENTIALS / "topstepx.key"
