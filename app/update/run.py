@@ -133,7 +133,7 @@ class Driver:
         if self.ota.back:
             return self._finish_back()
         running = self._world.probe()
-        if running.version and running.version != version_of(self.ota.trial):
+        if running.version != version_of(self.ota.trial):
             if (waiting := self._waits(told)) is not None:
                 return waiting
             self._world.stop()
@@ -255,8 +255,8 @@ class Driver:
         """The link leads back already; make sure that this is what runs, then remember the failure."""
         failed, target = self.ota.trial, self._linked()
         self._begin(Step.BACK_START, failed)
-        if self._world.probe().version not in ("", version_of(target)):
-            self._world.stop()
+        if self._world.probe().version != version_of(target):
+            self._world.stop()  # what does not answer may be the failed one, dying and rising
         self._world.start()
         self._begin(Step.BAD, failed)
         ended = replace(self.ota.failed(failed), good=target, trial="", tries=0, back=False, window_s=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.errors import clean
 from app.update import durable
-from app.update.versions import NONE, version_of
+from app.update.versions import NONE, parse, version_of
 
 FILE = "ota.json"
 FORMAT = 1
@@ -73,7 +73,7 @@ def save(folder: Path, ota: Ota) -> None:
 
 def _parse(data: bytes) -> Ota:
     document = json.loads(data)
-    if document.pop("format") != FORMAT:
+    if not isinstance(document, dict) or document.pop("format") != FORMAT:
         raise ValueError("a format of another version")
     known = {each.name: each for each in fields(Ota)}
     if document.keys() != known.keys():
@@ -86,7 +86,7 @@ def _parse(data: bytes) -> Ota:
             raise ValueError(f"{name} is of the wrong kind")
     if not all(map(_is_name, (*ota.bad, ota.good, ota.previous, ota.trial))) or ota.tries < 0:
         raise ValueError("a release that is none")
-    version_of(ota.floor)
+    parse(ota.floor)
     return ota
 
 
