@@ -30,7 +30,7 @@ cdef class Fanout:
     cdef int _grow(self) except -1
     @cython.locals(before=int64_t, client=Client, held=int64_t)
     cdef int _due(self, list following, list others, list dropped) except -1
-    @cython.locals(size=Py_ssize_t, count=Py_ssize_t, index=Py_ssize_t, taken=int64_t, client=Client)
+    @cython.locals(size=Py_ssize_t, count=Py_ssize_t, index=Py_ssize_t, taken=int64_t, client=Client, number=int64_t, results=int64_t[::1])
     cdef int _offer(self, bytes message, list clients, list dropped) except -1
     @cython.locals(index=Py_ssize_t)
     cdef int _send(self, bytes message, Py_ssize_t count) except -1

@@ -130,7 +130,7 @@ class Fanout:
         return dropped
 
     def _grow(self) -> None:
-        """Make room for one result per client. New columns: a flush in progress keeps the ones it has."""
+        """Make room for one result per client, in new columns: a flush in progress keeps those it has."""
         room = len(self._fds)
         if room < len(self._clients):
             self._fds = array("i", bytes(8 * room))
@@ -161,12 +161,14 @@ class Fanout:
     def _offer(self, message: bytes, clients: list[Client], dropped: list[tuple[Any, str]]) -> None:
         """Send `message` to `clients`; what the kernel did not take goes to the transports."""
         size, count = len(message), len(clients)
+        # A transport that is written to may call somebody who adds or publishes: these are of this message.
+        number, results = self._number, self._results
         for index, client in enumerate(clients):
             self._fds[index] = client.fd
         self._send(message, count)
         for index, client in enumerate(clients):
-            taken = self._results[index]
-            client.had = self._number
+            taken = results[index]
+            client.had = number
             if taken != size and not self._rest(message, client, taken):
                 dropped.append((client.transport, FAILED))
 

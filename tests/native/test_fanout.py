@@ -230,6 +230,27 @@ def test_the_twins_keep_equal_books(wanted: list[tuple[Any, ...]]) -> None:
 
 
 @TWINS
+def test_who_comes_and_what_is_published_while_others_are_written_to_costs_nobody_a_byte(
+    twin: ModuleType,
+) -> None:
+    """A transport that fills up calls its protocol there and then, and that may do both."""
+    with Room(twin, 64) as room:
+        first, write = room.all[0], room.all[0].write
+
+        def writing(data: bytes) -> None:
+            write(data)
+            if len(room.all) == 64:
+                room.enter()
+                room.fanout.publish(message(2))
+
+        first.write = writing  # type: ignore[method-assign]
+        room.fanout.publish(message(1, 40_000))
+        room.settle()
+        assert len(room.all) == 65
+        assert {tuple(numbers(bytes(transport.heard))) for transport in room.all} == {(1, 2), (2,)}
+
+
+@TWINS
 def test_sends_the_newest_only_and_once(twin: ModuleType) -> None:
     with Room(twin, 2) as room:
         for number in range(1, 11):
