@@ -109,48 +109,40 @@ native() {
     say "the compiled modules are up to date"
 }
 
-# install_browser: chromium draws the page in the long tests; installed when that is allowed and wanted
-install_browser() {
-    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then return; fi
+# provide WHAT COMMAND... -- PACKAGE...: what the long tests need from Debian, installed when that is allowed (root) and
+# wanted (CI); without it the tests that need it are skipped, and with CI set a skip is a failure
+provide() {
+    local what=$1 missing=()
+    shift
+    while [[ $1 != -- ]]; do
+        command -v "$1" >/dev/null || missing+=("$1")
+        shift
+    done
+    shift
+    [[ ${#missing[@]} != 0 ]] || return 0
     if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
-        say "installing chromium with apt"
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes chromium >/dev/null && return
+        say "installing $what with apt"
+        apt-get -qq update &&
+            DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "${recommends:---no-install-recommends}" "$@" >/dev/null && return
     fi
-    say "chromium is not installed: the page is not tested in a browser (apt install chromium, or CI=1 as root)"
+    say "${missing[*]} not installed, so $what is not tested (apt install $*, or CI=1 as root)"
 }
 
-# install_firmware_tools: cross compiler, QEMU and cppcheck, for the firmware's targets and the long tests
-install_firmware_tools() {
-    local tool missing=
-    for tool in arm-none-eabi-gcc qemu-system-arm cppcheck; do
-        command -v "$tool" >/dev/null || missing+=" $tool"
-    done
-    if [[ -z $missing ]]; then return; fi
-    if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
-        say "installing the cross compiler, QEMU and cppcheck with apt"
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
-            gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck >/dev/null && return
-    fi
-    say "not installed, so what needs it is skipped:$missing (apt install gcc-arm-none-eabi" \
-        "libnewlib-arm-none-eabi qemu-system-arm cppcheck, or CI=1 as root)"
+# a browser draws with the fonts that its package recommends
+provide_browser() { recommends=--install-recommends provide "the page in a browser" chromium -- chromium; }
+
+provide_firmware_tools() {
+    provide "the firmware" arm-none-eabi-gcc qemu-system-arm cppcheck -- \
+        gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck
 }
+
+provide_clang() { provide "what a fuzzer finds" clang -- clang libclang-rt-dev; }
 
 firmware() {
     choose_venv
     make_venv
-    install_firmware_tools
+    provide_firmware_tools
     "$venv/bin/python" board/targets.py "$@" || die "the firmware did not build; see the lines above"
-}
-
-# install_clang: its sanitizers and fuzzer watch the compiled modules; installed when that is allowed and wanted
-install_clang() {
-    if command -v clang >/dev/null; then return; fi
-    if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
-        say "installing clang with apt"
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
-            clang libclang-rt-dev >/dev/null && return
-    fi
-    say "clang is not installed: nothing is fuzzed (apt install clang libclang-rt-dev, or CI=1 as root)"
 }
 
 pytest() { "$venv/bin/python" -m pytest "$@"; }
@@ -162,9 +154,9 @@ fast() {
 
 long() {
     say "the long suite"
-    install_browser
-    install_firmware_tools
-    install_clang
+    provide_browser
+    provide_firmware_tools
+    provide_clang
     pytest -q -m long "$@"
 }
 
@@ -203,7 +195,7 @@ bundle() {
 
 fuzz() {
     setup_dev
-    install_clang
+    provide_clang
     exec "$venv/bin/python" tests/native/fuzz/run.py "$@"
 }
 
