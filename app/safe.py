@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from app.clock import NS, SystemClock
+from app.config import Notify
 from app.config.salvage import salvage
 from app.errors import Later, LoginRefused, Refused, SettingsError, clean
 from app.ops import sockets
+from app.ops.alerts import URGENT, Alert
+from app.ops.notifier import Notifier, Target
 from app.ops.notify import fed, notify, status
 from app.store.lock import InstanceLock
 from app.store.mark import ArmedMark
@@ -45,27 +49,52 @@ def trouble(error: BaseException, file: Path) -> Trouble:
     return Trouble(reason, f"Mend what it names ({restore}; stop the service for that), {RESTART}.")
 
 
-async def serve(told: Trouble, file: Path, *, stop: asyncio.Event | None = None, for_ns: int = 0) -> bool:
+async def serve(
+    told: Trouble, file: Path, *, stop: asyncio.Event | None = None, for_ns: int = 0, tell: bool = True
+) -> bool:
     """Show `told` until SIGTERM, SIGINT or `stop` (False), or for `for_ns` (True; 0 = for ever).
 
-    `file` is the settings file, of which nothing needs to be right. Raises SettingsError when not even the
-    page can start.
+    `file` is the settings file, of which nothing needs to be right; who can be told by it is, if `tell`.
+    Raises SettingsError when not even the page can start.
     """
     stop = stop or asyncio.Event()
-    web, data_dir = salvage(file)
+    found = salvage(file)
+    web = found.web
     async with AsyncExitStack() as stack:
         page = SafePage(SystemClock(), Place(web.host, web.port, web.allowed_hosts, sockets.adopt()), told)
         await page.start()
         stack.push_async_callback(page.stop)
-        await _open_port(stack, data_dir, told)
+        await _open_port(stack, found.data_dir, told)
         _stop_on_signals(stop, stack)
         words = f"{told.title.lower()}: {told.reason}"
         notify("READY=1", status(words))
         log.error("%s; nothing is traded; %s See %s", words, told.advice, page.address)
-        over = await _until(stop, for_ns)
+        async with _telling(found.notify if tell else None, told):
+            over = await _until(stop, for_ns)
         if not over:
             notify("STOPPING=1", status("stopping"))
         return over
+
+
+@asynccontextmanager
+async def _telling(settings: Notify | None, told: Trouble) -> AsyncIterator[None]:
+    """Tell the owner's phone meanwhile, where the settings still say how."""
+    try:
+        target = Target.of(settings) if settings else None
+    except SettingsError as error:
+        target = None
+        log.warning("nobody is told: %s", error)
+    if target is None:
+        yield
+        return
+    notifier = Notifier(target, SystemClock())
+    notifier.put(Alert("safe_mode", "Plimsoll: nothing is traded", f"{told.reason}; {told.advice}", URGENT))
+    sending = asyncio.ensure_future(notifier.run())
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.wait((sending,))
 
 
 class SafeCommands:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from app.clock import NS, Clock
 from app.engine.engine import Engine
+from app.engine.snapshot import Snapshot
 from app.ops import progress
 from app.ops.health import JOURNAL_LIMIT_NS, Facts, Verdict, judge, troubles
 from app.ops.notify import notify, status, watchdog_ns
@@ -71,11 +72,17 @@ def look(engine: Engine, store: Store, clock: Clock, asked_ns: int) -> Verdict:
             mono_ns=clock.mono_ns(),
             asked_ns=asked_ns,
             kill=engine.kill_check(),
-            doing=words.sentence(view.state, view.reasons),
+            doing=_doing(view),
             troubles=troubles(view, words.phrase, store.market_failed),
             update=progress.doing(),
         )
     )
+
+
+def _doing(view: Snapshot) -> str:
+    """The trading state, and the halt that is being pursued, in words."""
+    pursued = words.pursuit(view.goal) if view.goal.pending else ""
+    return "; ".join(filter(None, (words.sentence(view.state, view.reasons), pursued)))
 
 
 def _tell_journal(before: str, now: str) -> str:

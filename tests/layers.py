@@ -46,12 +46,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         *("native", "app.config", "app.clock"),
     ),
     "app.update": ("app.errors", "app.config", "app.clock"),
+    # Of other adapters it knows releases only; the command line, which alone imports it, hands in the rest.
+    "app.install": ("app.errors", "app.config", "app.clock", "app.update"),
     "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock"),
     "app.compose": ("app", "native"),
     # Safe mode cannot trade: it knows no engine, no venue, no journal.
     "app.safe": (
-        *("app.clock", "app.config", "app.errors", "app.ops.notify", "app.ops.sockets", "app.store.lock"),
-        *("app.store.mark", "app.web.command_port", "app.web.front", "app.web.safe"),
+        *("app.clock", "app.config", "app.errors", "app.ops", "app.store.lock", "app.store.mark"),
+        *("app.web.command_port", "app.web.front", "app.web.safe"),
     ),
     "app.watchdog": ("app.clock", "app.engine", "app.ops", "app.store", "app.web"),
     "app.cli": ("app", "native"),

@@ -24,6 +24,7 @@ from app.web.safe import CLOSED, Trouble
 from tests.activation import PATIENCE, Systemd, ask, started
 from tests.cli.background import in_background, simulating
 from tests.guards import ROOT
+from tests.ops.test_notifier import _Receiver, receiving
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +189,24 @@ async def test_feeds_the_watchdog_and_ends_when_its_time_is_over(
     stop = asyncio.Event()
     stop.set()
     assert not await safe.serve(Trouble("a test", "wait"), home / "plimsoll.toml", stop=stop)
+
+
+async def test_tells_the_owners_phone_once(home: Path) -> None:
+    file = home / "plimsoll.toml"
+    with receiving() as address:
+        file.write_text(f'{file.read_text()}\n[notify]\nurl = "{address}"\n[colours]\n')
+        for tell in (False, True):
+            stop = asyncio.Event()
+            serving = asyncio.create_task(
+                safe.serve(Trouble("a test", "Wait."), file, stop=stop, tell=tell, for_ns=10**10)
+            )
+            async with asyncio.timeout(PATIENCE):
+                while tell and not _Receiver.got:
+                    await asyncio.sleep(0.001)
+            stop.set()
+            assert not await serving
+    (sent,) = _Receiver.got
+    assert sent[1]["Title"] == "Plimsoll: nothing is traded" and sent[2] == "a test; Wait."
 
 
 def test_knows_nothing_that_could_trade() -> None:

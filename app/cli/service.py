@@ -20,6 +20,7 @@ from app.cli.causes import first_cause
 from app.clock import NS
 from app.errors import Later, Ours, PlimsollError, Refused, SettingsError, clean
 from app.ops import logs, notify
+from app.ops.alerts import FEED_NS
 
 FIRST_WAIT_NS, LONGEST_WAIT_NS = 2 * NS, 60 * NS  # between two starts while the venue does not answer
 IN_USE = "store.in_use"  # another command holds the data folder for a moment: systemd starts us again
@@ -78,7 +79,7 @@ def _supervised(file: Path) -> int:
     from app.safe import trouble
 
     up: list[bool] = []
-    wait_ns = FIRST_WAIT_NS
+    wait_ns, waited_ns, told = FIRST_WAIT_NS, 0, False
     while True:
         try:
             return _serve(file, partial(up.append, True))
@@ -86,8 +87,10 @@ def _supervised(file: Path) -> int:
             if up or not _for_a_person(error):
                 raise
             waits = isinstance(error, Later)
-            if not _safe(trouble(error, file), file, wait_ns if waits else 0):
+            tell = not told and (not waits or waited_ns >= FEED_NS)
+            if not _safe(trouble(error, file), file, wait_ns if waits else 0, tell):
                 return 0
+        told, waited_ns = told or tell, waited_ns + wait_ns
         wait_ns = min(LONGEST_WAIT_NS, wait_ns * 2)
 
 
@@ -96,12 +99,12 @@ def _for_a_person(error: BaseException) -> bool:
     return not isinstance(error, Ours) and not (isinstance(error, Refused) and error.rule == IN_USE)
 
 
-def _safe(told: Any, file: Path, for_ns: int = 0) -> bool:
+def _safe(told: Any, file: Path, for_ns: int = 0, tell: bool = True) -> bool:
     """Safe mode; whether its time was over. An error ends with NO_PAGE, having said what it should have."""
     from app.safe import serve
 
     try:
-        return asyncio.run(serve(told, file, for_ns=for_ns))
+        return asyncio.run(serve(told, file, for_ns=for_ns, tell=tell))
     except PlimsollError as error:
         logging.getLogger("plimsoll").error("%s: %s", told.title.lower(), told.reason)
         error.exit_code = NO_PAGE

@@ -1,4 +1,4 @@
-"""What can still be read of a settings file that is wrong elsewhere: where the page is, where the data are.
+"""What can still be read of a settings file that is wrong elsewhere: the page, whom to tell, the data folder.
 
 For safe mode alone. It never raises: what cannot be read, or is out of bounds, is as if it were not there.
 """
@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from app.config.loading import read_text
-from app.config.settings import Settings, Web
+from app.config.settings import Notify, Settings, Web, check_notify
 from app.errors import SettingsError
 
 STATE_FOLDER = "STATE_DIRECTORY"  # where systemd made the folder, when the file does not say
 
+T = TypeVar("T", bound=msgspec.Struct)
 
-def salvage(file: Path) -> tuple[Web, Path]:
-    """The `[web]` section and the data folder, each as the file says or by default."""
-    document = _document(file)
-    return _web(document.get("web")), _data_dir(document.get("data_dir"), file.absolute().parent)
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """Each as the file says, or by default."""
+
+    web: Web
+    notify: Notify
+    data_dir: Path
+
+
+def salvage(file: Path) -> Salvaged:
+    """What is right in `file`."""
+    document, base = _document(file), file.absolute().parent
+    web, notify = _section(document.get("web"), Web, base), _section(document.get("notify"), Notify, base)
+    try:
+        check_notify(notify)
+    except SettingsError:
+        notify = Notify()
+    return Salvaged(web, notify, _data_dir(document.get("data_dir"), base))
 
 
 def _document(file: Path) -> dict[str, Any]:
@@ -32,17 +49,26 @@ def _document(file: Path) -> dict[str, Any]:
         return {}
 
 
-def _web(table: Any) -> Web:
+def _section(table: Any, shape: type[T], base: Path) -> T:
     """Key by key, so that a wrong one does not hide the right ones."""
+
+    def path_below(kind: type, value: Any) -> Path:
+        if kind is not Path or not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError("a path is needed")
+        return base / value
+
+    def convert(part: dict[str, Any]) -> T:
+        return msgspec.convert(part, shape, dec_hook=path_below)
+
     kept: dict[str, Any] = {}
-    for key in Web.__struct_fields__:
+    for key in shape.__struct_fields__:
         if isinstance(table, dict) and key in table:
             try:
-                msgspec.convert({key: table[key]}, Web)
+                convert({key: table[key]})
             except msgspec.ValidationError:
                 continue
             kept[key] = table[key]
-    return msgspec.convert(kept, Web)
+    return convert(kept)
 
 
 def _data_dir(named: Any, base: Path) -> Path:

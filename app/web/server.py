@@ -84,11 +84,19 @@ class Web:
     async def start(self) -> None:
         """Listen. Raises SettingsError for a port in use, or an address that needs a password first."""
         check_place(self._place, self._passwords, self._codes)
-        if self._codes is not None:
-            await asyncio.to_thread(self._codes.begin)
-            self._unclaimed = not self._login.required() and self._codes.live()
+        await self._begin_code()
         await self._front.start()
         self._live.start()
+
+    async def _begin_code(self) -> None:
+        """From now on the one-time code runs. Where the disk cannot remember that, there is none."""
+        if self._codes is None:
+            return
+        try:
+            await asyncio.to_thread(self._codes.begin)
+        except OSError as error:
+            log.error("the one-time code is not taken: %s", clean(error))
+        self._unclaimed = not self._login.required() and self._codes.live()
 
     async def stop(self) -> None:
         """End every stream and connection. Idempotent."""

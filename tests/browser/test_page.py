@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.clock import SystemClock
 from app.engine.snapshot import GoalView, Snapshot
+from app.web.claim import CODE_FILE, SetupCode
+from app.web.front import Place
+from app.web.safe import SafePage, Trouble
 from tests.browser.devtools import Tab, browser, chromium
 from tests.guards import ROOT
 from tests.web.pictures import ACTIVE, FRESH, HALTED, STOPPED, FakeEngine
@@ -108,6 +113,46 @@ async def test_shows_flatten_as_locked_without_a_password(tab: Tab, site: Site) 
     await tab.press("#flatten")
     await tab.release("#flatten")
     assert site.engine.asked == []
+
+
+async def test_takes_the_first_password_with_the_one_time_code(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.login.SCRYPT_N", 2**4)
+    codes = SetupCode(tmp_path / CODE_FILE, SystemClock())
+    code = await asyncio.to_thread(codes.make)
+    async with open_site(tmp_path, engine=Obeying(), codes=codes) as site:
+        await open_page(tab, site)
+        await _spoken(tab)
+        assert await tab.value("document.getElementById('claim').checkVisibility()")
+        await tab.value(f"document.getElementById('code').value = 'aaaa'; first.value = {PASSWORD!r}")
+        await tab.value("document.querySelector('#claim button').click()")
+        await tab.until("document.getElementById('claim-note').textContent === 'wrong code'")
+        await tab.value(f"document.getElementById('code').value = {code.lower()!r}")
+        await tab.value("document.querySelector('#claim button').click()")
+        await tab.until("document.documentElement?.dataset.access === 'owner'")
+        await _spoken(tab)
+        assert not await tab.value("document.getElementById('claim').checkVisibility()")
+
+
+async def test_asks_for_no_code_where_there_is_none(tab: Tab, site: Site) -> None:
+    await open_page(tab, site)
+    await _spoken(tab)
+    assert not await tab.value("document.getElementById('claim').checkVisibility()")
+
+
+async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab) -> None:
+    told = Trouble("setting web.port; found 70000, allowed: a whole number", "Correct it in /etc/plimsoll.")
+    page = SafePage(SystemClock(), Place("127.0.0.1", 0), told)
+    await page.start()
+    await tab.size(*PHONES[0], mobile=True)
+    await tab.open(page.address)
+    await tab.until("document.getElementById('state')?.textContent === 'Safe mode'")
+    assert await tab.value("document.body.textContent.includes('found 70000')")
+    assert await tab.value("document.documentElement.scrollWidth <= innerWidth")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    await tab.screenshot(SHOTS / "safe.png")
+    await page.stop()
 
 
 async def test_says_confirmed_when_the_venue_was_faster_than_the_answer(tab: Tab, guarded: Site) -> None:
