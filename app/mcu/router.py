@@ -153,7 +153,7 @@ class Router(asyncio.Protocol):
 
     def _take_all(self) -> None:
         at = messages = 0
-        while self._transport is not None and (size := item_size(self._held, at)):
+        while self._transport is not None and (size := item_size(self._held[at : at + MESSAGE_LIMIT])):
             messages += 1
             if messages > BATCH_LIMIT:
                 raise Theirs("router", f"more than {BATCH_LIMIT} messages at once")

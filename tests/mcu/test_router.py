@@ -145,6 +145,7 @@ async def test_refuses_a_socket_that_is_not_there(tmp_path: Path) -> None:
         (b"\xd4\x01\x02", "0xd4"),
         (b"\x91" * 20, "deeply"),
         (b"\xdc\xff\xff" + b"\x01" * MESSAGE_LIMIT, "more than"),
+        (encoded([2, "m", [bytes(MESSAGE_LIMIT)]]), "more than"),
         (encoded([2, "m", []]) * (BATCH_LIMIT + 1), "at once"),
         (b"\xa1\xff", "router"),
     ],
