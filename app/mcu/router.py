@@ -145,21 +145,27 @@ class Router(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._held += data
         try:
-            self._take_all()
-            if len(self._held) > MESSAGE_LIMIT:
-                raise Theirs("router", f"a message of more than {MESSAGE_LIMIT} bytes")
+            messages = self._complete()
         except (Theirs, msgspec.MsgspecError, ValueError) as error:  # text that is not UTF-8 is a ValueError
             self._broken(str(error))
+            return
+        for message in messages:  # an error of whom they are for is a bug and no matter of the router
+            if self._transport is not None:
+                self._take(message)
 
-    def _take_all(self) -> None:
-        at = messages = 0
-        while self._transport is not None and (size := item_size(self._held[at : at + MESSAGE_LIMIT])):
-            messages += 1
-            if messages > BATCH_LIMIT:
+    def _complete(self) -> list[Any]:
+        """The messages that are there to their end. Raises Theirs, MsgspecError, ValueError for nonsense."""
+        messages: list[Any] = []
+        at = 0
+        while size := item_size(self._held[at : at + MESSAGE_LIMIT]):
+            if len(messages) == BATCH_LIMIT:
                 raise Theirs("router", f"more than {BATCH_LIMIT} messages at once")
-            self._take(msgspec.msgpack.decode(bytes(self._held[at : at + size])))
+            messages.append(msgspec.msgpack.decode(bytes(self._held[at : at + size])))
             at += size
         del self._held[:at]
+        if len(self._held) > MESSAGE_LIMIT:
+            raise Theirs("router", f"a message of more than {MESSAGE_LIMIT} bytes")
+        return messages
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._transport is not None:
@@ -177,7 +183,7 @@ class Router(asyncio.Protocol):
             case [int(kind), str(method), list(params)] if kind == NOTIFICATION:
                 self._serve(method, params)
             case _:
-                raise Theirs("router", "a message that is no RPC")
+                self._broken("a message that is no RPC")
 
     def _serve(self, method: str, params: list[Any]) -> None:
         if self._called is not None:

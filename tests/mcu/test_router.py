@@ -137,6 +137,18 @@ async def test_refuses_a_socket_that_is_not_there(tmp_path: Path) -> None:
         await Router().open(tmp_path / "nothing")
 
 
+def test_takes_no_error_of_the_engine_for_one_of_the_router() -> None:
+    def broken(_method: str, _params: list[Any]) -> None:
+        raise ValueError("a bug in the engine")
+
+    ended: list[str] = []
+    client = Router(broken, ended.append)
+    client.connection_made(asyncio.Transport())
+    with pytest.raises(ValueError, match="a bug in the engine"):
+        client.data_received(encoded([2, "plimsoll/up", [b""]]))
+    assert not ended
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
