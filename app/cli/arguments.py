@@ -29,6 +29,8 @@ BOARD = {
 DELEGATED = {
     "simulate": ("app.simulator.main", "serve the venue's API with a simulated market"),
     "replay": ("app.backtest.main", "run a strategy over a recorded file"),
+    "update": ("app.cli.updating", "check for releases, install them, go back"),
+    "release": ("app.cli.releasing", "sign releases and publish them (a developer's)"),
 }
 PORT_MAX = 65_535  # TCP's own
 EPILOG = "exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a rule"
@@ -45,6 +47,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _native(commands)
     _board(commands)
     _services(commands)
+    _machine(commands)
     for name, (module, text) in DELEGATED.items():
         own = commands.add_parser(name, help=text, description=text, epilog=EPILOG)
         if name in argv:  # its module is imported only for the command itself
@@ -149,6 +152,36 @@ def _services(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     how.add_argument("--stdin", action="store_true", help="read it from standard input, one line")
     how.add_argument("--code", action="store_true", help="show a one-time code to set the first on the page")
     passwd.set_defaults(run=_lazily("app.cli.password", "run"))
+
+
+def _machine(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "put this release onto the machine and start it at every boot; run it from the release's file"
+    install = commands.add_parser("install", help=text, description=text, epilog=EPILOG)
+    install.add_argument(
+        "--artifact", type=Path, metavar="FILE", help="the release's file (default: this one)"
+    )
+    install.set_defaults(run=_lazily("app.cli.installing", "install"))
+    text = "take it off the machine; data, settings and backups stay"
+    uninstall = commands.add_parser("uninstall", help=text, description=text, epilog=EPILOG)
+    uninstall.add_argument("--purge", action="store_true", help="delete data, settings and backups too")
+    uninstall.add_argument("--yes", action="store_true", help="do not ask before --purge")
+    uninstall.add_argument("--with-open-positions", action="store_true", help="even while a position is open")
+    uninstall.set_defaults(run=_lazily("app.cli.installing", "uninstall"))
+    text = "answer the few questions about your account, or take a file with the answers"
+    setup = commands.add_parser("setup", help=text, description=text, epilog=EPILOG)
+    setup.add_argument(
+        "--answers", type=Path, metavar="FILE", help="TOML, readable by you alone; asks nothing"
+    )
+    setup.add_argument("--yes", action="store_true", help="do not ask before writing")
+    setup.set_defaults(run=_lazily("app.cli.installing", "setup"))
+    text = "check everything about the installed appliance, and say how to mend it"
+    doctor = commands.add_parser("doctor", help=text, description=text, epilog=EPILOG)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_lazily("app.cli.installing", "examine"))
+    for each in (install, uninstall, setup, doctor):
+        each.add_argument(
+            "--root", type=Path, metavar="DIR", help="a system's folder instead of this machine"
+        )
 
 
 def _delegate(parser: argparse.ArgumentParser, module: str) -> None:

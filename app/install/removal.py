@@ -1,0 +1,130 @@
+"""`plimsoll uninstall`: the way back. Data, settings and backups stay unless the owner says otherwise twice.
+
+Who decides whether a position is open is the caller; here the answer only counts. Like the installer it may
+be interrupted anywhere and is completed by its next run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import Refused
+from app.install import units
+from app.install.host import Door
+from app.install.places import OWN_UNITS, UPDATE_USER, USER, Places, user_id
+from app.update import durable
+
+RULES_FILE = "60-plimsoll.rules"
+FIRST_AWAY = (".timer", ".path", ".socket", ".service", ".target")  # nothing may start what was just stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """`purge` takes data, settings, backups and users too."""
+
+    places: Places
+    host: Door
+    purge: bool = False
+
+
+def require(exposed: str, told: bool) -> None:
+    """Raises Refused while a position is open, or may be, unless the caller was told to go on."""
+    if exposed and not told:
+        advice = (
+            "close it first (plimsoll flatten), or say --with-open-positions: its stop stays at the venue"
+        )
+        raise Refused("uninstall.exposed", exposed, hint=advice)
+
+
+def run(job: Removal, say: Callable[[str, str], None]) -> None:
+    """Every step in order; `say(step, what was done)`, "" = nothing. Raises the first failure."""
+    for name, step in STEPS:
+        say(name, step(job))
+
+
+def kept(places: Places) -> list[str]:
+    """What an uninstall without purge leaves, for telling."""
+    return [places.shown(path) for path in (places.etc, places.data, places.update) if path.exists()]
+
+
+def _ours(places: Places) -> list[Path]:
+    """Our units as they lie there, those first that could start others."""
+    found = [path for path in places.units.glob(f"{OWN_UNITS}*") if path.suffix in units.UNIT_KINDS]
+    return sorted(found, key=lambda path: (FIRST_AWAY.index(path.suffix), path.name))
+
+
+def _stop(job: Removal) -> str:
+    names = [path.name for path in _ours(job.places)]
+    if names:
+        job.host.run("systemctl", "disable", "--now", *names)
+    return ", ".join(names)
+
+
+def _units(job: Removal) -> str:
+    """The service's own file goes last: while it is there, the next run still knows what to stop."""
+    gone = [*_made(job), *_ours(job.places)]
+    for path in gone:
+        path.unlink(missing_ok=True)
+        _drop_empty(path.parent, job.places.units)
+    if gone:
+        durable.flush(job.places.units)
+    return ", ".join(path.name for path in gone)
+
+
+def _made(job: Removal) -> Iterator[Path]:
+    """What the installer wrote besides units; with `purge` the owner's own drop-ins too."""
+    named = [job.places.units / name for name in (units.LISTEN, units.BOARD)]
+    if job.purge:
+        named += job.places.units.glob(f"{OWN_UNITS}*.d/*")
+    named += [job.places.rules / RULES_FILE, job.places.command]
+    yield from (path for path in dict.fromkeys(named) if path.exists() or path.is_symlink())
+
+
+def _drop_empty(folder: Path, units_folder: Path) -> None:
+    if folder.parent == units_folder and folder.suffix == ".d" and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _reload(job: Removal) -> str:
+    job.host.run("systemctl", "daemon-reload")
+    job.host.run("udevadm", "control", "--reload")
+    return ""
+
+
+def _releases(job: Removal) -> str:
+    return _tree(job.places, job.places.home)
+
+
+def _purge(job: Removal) -> str:
+    if not job.purge:
+        return ""
+    gone = [_tree(job.places, path) for path in (job.places.data, job.places.update, job.places.etc)]
+    for name in (USER, UPDATE_USER):
+        if user_id(job.places, name) is not None:
+            job.host.run("userdel", name)
+            gone.append(f"user {name}")
+    return ", ".join(filter(None, gone))
+
+
+def _tree(places: Places, folder: Path) -> str:
+    """Remove a folder and all that is in it; a link is removed, never followed."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+    else:
+        return ""
+    durable.flush(folder.parent)
+    return places.shown(folder)
+
+
+STEPS: tuple[tuple[str, Callable[[Removal], str]], ...] = (
+    ("stop", _stop),
+    ("units", _units),
+    ("reload", _reload),
+    ("releases", _releases),
+    ("data, settings, users", _purge),
+)

@@ -1,0 +1,75 @@
+"""What of a release goes where systemd and udev look, and the drop-ins that follow from the settings.
+
+Units are copied as they are, so that one that was edited by hand can be told by comparing bytes. What depends
+on this machine's settings (the page's address, a board at a USB port) stands in drop-ins of ours, marked as
+made; drop-ins of the owner are nobody's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from app.config import Settings
+from app.errors import SettingsError
+from app.install.places import Places
+
+SHIPPED = "systemd"  # the folder in a release
+UNIT_KINDS = frozenset({".service", ".socket", ".timer", ".path", ".target"})
+RULES = ".rules"
+LISTEN = "plimsoll.socket.d/10-listen.conf"
+BOARD = "plimsoll.service.d/10-board.conf"
+# Started by others: by a failure, by a timer, by the service that needs them. All the rest is enabled.
+FIRST = ("plimsoll.socket", "plimsoll.service")
+MADE = "# Made from /etc/plimsoll/plimsoll.toml by plimsoll install and plimsoll setup: change it there.\n"
+USB_BOARD = """\
+[Service]
+# A board at a USB port comes and goes, so the service must see devices as they are: exposure 1.7, not 1.1.
+PrivateDevices=no
+DeviceAllow=char-ttyACM rw
+DeviceAllow=char-ttyUSB rw
+SupplementaryGroups=dialout
+"""
+COMMAND = """\
+#!/bin/sh
+# plimsoll, of the release that is in use. Written by plimsoll install.
+exec /usr/bin/python3 -sE /opt/plimsoll/current/__main__.py "$@"
+"""
+
+
+def shipped(release: Path, places: Places) -> Iterator[tuple[Path, Path]]:
+    """Each unit and rule of a release, with the place it goes to."""
+    for path in sorted((release / SHIPPED).iterdir()):
+        if path.suffix in UNIT_KINDS:
+            yield path, places.units / path.name
+        elif path.suffix == RULES:
+            yield path, places.rules / path.name
+
+
+def to_enable(release: Path) -> list[str]:
+    """The units that have an [Install] section, the page's socket and the service first."""
+    units = (path for path in sorted((release / SHIPPED).iterdir()) if path.suffix in UNIT_KINDS)
+    names = [path.name for path in units if "\n[Install]" in path.read_text(encoding="utf-8")]
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+
+
+def drop_ins(settings: Settings) -> dict[str, str]:
+    """Our drop-ins by their path below the units' folder; "" = must not be there. Raises SettingsError."""
+    usb = settings.board.required and settings.board.mode == "serial"
+    return {LISTEN: _listen(settings), BOARD: MADE + USB_BOARD if usb else ""}
+
+
+def _listen(settings: Settings) -> str:
+    host, port = settings.web.host, settings.web.port
+    try:
+        address = ip_address("127.0.0.1" if host.lower() == "localhost" else host.strip("[]"))
+    except ValueError:
+        advice = "write 127.0.0.1, 0.0.0.0 for your network, or an address of this machine"
+        raise SettingsError("web.host", f"systemd listens on addresses, {host} is a name; {advice}") from None
+    if not port:
+        raise SettingsError(
+            "web.port", "0 is any port, and nobody would find the page; write one, such as 8080"
+        )
+    where = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    return f"{MADE}[Socket]\nListenStream=\nListenStream={where}\n"
