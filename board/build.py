@@ -25,6 +25,8 @@ WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SOURCES = frozenset({".c", ".h", ".cpp", ".ino", ".ld"})
 HASH_SIZE = 8  # bytes of the firmware's hash in WELCOME: P_HASH_SIZE
 ANY = ("cc", "gcc", "clang")
+# Firmwares of one folder that differ in a file: the folder, and what the firmware leaves out of it.
+LINES = {"unoq": ("unoq", "line_router.c"), "unoq-guest": ("unoq", "line_uart.c")}
 
 
 class BuildError(Exception):
@@ -62,19 +64,24 @@ TARGETS = {
 
 
 def firmware_hash(target: str) -> bytes:
-    """Return the first bytes of the SHA-256 over the portable sources and the hardware files of one target.
-
-    ``target`` is a folder beside this file: linux, qemu, unoq. In WELCOME it tells builds apart.
-    """
-    if not (HERE / target).is_dir():
-        raise BuildError(f"no target {target}: {HERE / target} is not there")
+    """Return the first bytes of the SHA-256 over one target's sources. In WELCOME it tells builds apart."""
     digest = hashlib.sha256()
-    own = [path for folder in ("firmware", target) for path in sorted((HERE / folder).iterdir())]
-    for path in [HERE / "protocol.h", *own]:
-        if path.suffix in SOURCES:
-            digest.update(f"{path.parent.name}/{path.name}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
+    for path in sources(target):
+        digest.update(f"{path.parent.name}/{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
     return digest.digest()[:HASH_SIZE]
+
+
+def sources(target: str) -> list[Path]:
+    """Return the protocol's header, the portable sources and the hardware files of one target.
+
+    ``target`` is a folder beside this file, linux, qemu or unoq, or unoq-guest. Raises BuildError.
+    """
+    folder, other = LINES.get(target, (target, ""))
+    if not (HERE / folder).is_dir():
+        raise BuildError(f"no target {target}: {HERE / folder} is not there")
+    found = [path for part in ("firmware", folder) for path in sorted((HERE / part).iterdir())]
+    return [HERE / "protocol.h", *(path for path in found if path.suffix in SOURCES and path.name != other)]
 
 
 def hash_literal(target: str) -> str:
@@ -161,7 +168,9 @@ def main(arguments: list[str]) -> int:
         elif len(arguments) == 1:
             said = str(build(arguments[0]))
         else:
-            sys.stderr.write(f"usage: python board/build.py {'|'.join(TARGETS)}|hash linux|qemu|unoq\n")
+            sys.stderr.write(
+                f"usage: python board/build.py {'|'.join(TARGETS)}|hash linux|qemu|unoq|unoq-guest\n"
+            )
             return 2
     except BuildError as error:
         sys.stderr.write(f"board/build.py: {error}\n")

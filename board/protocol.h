@@ -98,6 +98,7 @@
 #define P_TARGET_QEMU 2 /* Cortex-M33 in QEMU */
 #define P_TARGET_LINUX 3 /* the virtual board */
 #define P_TARGET_MICROPYTHON 4 /* any MicroPython board */
+#define P_TARGET_UNOQ_GUEST 5 /* Arduino UNO Q whose frames go through Arduino's router */
 
 /* Status of the host, in LIGHTS */
 #define P_STATUS_STARTING 0 /* not reconciled yet */

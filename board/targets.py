@@ -1,8 +1,9 @@
 """Builds the firmware for each target that this machine has tools for: `./build.sh firmware`.
 
     python board/targets.py              all of them
-    python board/targets.py TARGET...    only these: linux, qemu, size, check, unoq
-    python board/targets.py sketch DIR   put the UNO Q's sketch together in DIR/unoq; prints a line of JSON
+    python board/targets.py TARGET...    only these: linux, qemu, size, check, unoq, unoq-guest
+    python board/targets.py sketch DIR [unoq | unoq-guest]
+                                         put the UNO Q's sketch together in DIR/unoq; prints a line of JSON
 
 Everything made lies in board/build. A target whose tool is missing is skipped, and that is said; one that
 does not compile, a core over its sizes and a complaint of cppcheck fail the build. What runs on this machine
@@ -127,35 +128,42 @@ def size() -> str:
 
 def check() -> str:
     """No complaint of cppcheck about any C file."""
-    folders = [HERE / name for name in ("firmware", "linux", "qemu")]
-    call([tool("cppcheck"), *CPPCHECK, "--std=c11", "-DP_FIRMWARE_HASH=0", *folders])
-    return f"cppcheck has nothing to say about {', '.join(folder.name for folder in folders)}"
+    names = ("firmware", "linux", "qemu", "unoq")
+    files = [path for name in names for path in sorted((HERE / name).glob("*.c"))]
+    call([tool("cppcheck"), *CPPCHECK, "--std=c11", "-DP_FIRMWARE_HASH=0", *files])
+    return f"cppcheck has nothing to say about {', '.join(names)}"
 
 
-def unoq() -> str:
+def unoq(name: str = "unoq") -> str:
     """The UNO Q's image, where the board's own tools are."""
     cli = tool("arduino-cli")
-    made = build.BUILT / "unoq"
+    made = build.BUILT / name
     made.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        call([cli, "compile", "-b", FQBN, "--output-dir", made, str(sketch(Path(folder))["sketch"])])
+        told = sketch(Path(folder), name)
+        call([cli, "compile", "-b", FQBN, "--output-dir", made, str(told["sketch"])])
     return shown(made)
 
 
-def sketch(folder: Path) -> dict[str, str | int]:
+def unoq_guest() -> str:
+    """The same for a service that is the router's guest."""
+    return unoq("unoq-guest")
+
+
+def sketch(folder: Path, name: str = "unoq") -> dict[str, str | int]:
     """The UNO Q's sketch in `folder`/unoq. Arduino compiles what lies beside the sketch and under its src."""
+    if name not in build.LINES:
+        raise build.BuildError(f"no sketch {name}; there are {', '.join(build.LINES)}")
     whole = folder / "unoq"
-    own = [path for part in ("firmware", "unoq") for path in sorted((HERE / part).iterdir())]
-    for path in (HERE / "protocol.h", *own):
-        if path.suffix in build.SOURCES:
-            place = whole / path.name if path.suffix == ".ino" else whole / "src" / path.relative_to(HERE)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-    define = f"#define P_FIRMWARE_HASH {build.hash_literal('unoq')}\n"
+    for path in build.sources(name):
+        place = whole / path.name if path.suffix == ".ino" else whole / "src" / path.relative_to(HERE)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    define = f"#define P_FIRMWARE_HASH {build.hash_literal(name)}\n"
     (whole / "src" / "unoq" / "firmware_hash.h").write_text(define)
     return {
         "sketch": str(whole),
-        "firmware_hash": build.firmware_hash("unoq").hex(),
+        "firmware_hash": build.firmware_hash(name).hex(),
         "protocol_version": protocol_version(),
     }
 
@@ -174,17 +182,20 @@ TARGETS: dict[str, Callable[[], str]] = {
     "size": size,
     "check": check,
     "unoq": unoq,
+    "unoq-guest": unoq_guest,
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        if len(arguments) == 2 and arguments[0] == "sketch":
-            say(json.dumps(sketch(Path(arguments[1]))))
+        if len(arguments) in (2, 3) and arguments[0] == "sketch":
+            say(json.dumps(sketch(Path(arguments[1]), *arguments[2:])))
         elif set(arguments) <= set(TARGETS):
             build_all(arguments or list(TARGETS))
         else:
-            sys.stderr.write(f"usage: python board/targets.py [{' | '.join(TARGETS)}]... | sketch DIR\n")
+            sketches = " | ".join(build.LINES)
+            names = " | ".join(TARGETS)
+            sys.stderr.write(f"usage: python board/targets.py [{names}]... | sketch DIR [{sketches}]\n")
             return 2
     except build.BuildError as error:
         sys.stderr.write(f"board/targets.py: {error}\n")

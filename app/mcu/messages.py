@@ -31,8 +31,8 @@ CAUSES = ("none", "boot", "switch", "link", "host", "session", "noise", "protoco
 FAULT_DISCREPANCY, FAULT_READBACK, FAULT_WATCHDOG, FAULT_STARVED = 1, 2, 4, 8
 CONTACT_A, CONTACT_B = 1, 2  # bits; set = closed
 RESET_UNKNOWN, RESET_POWER, RESET_PIN, RESET_WATCHDOG, RESET_SOFTWARE = 0, 1, 2, 3, 4
-TARGET_UNOQ, TARGET_QEMU, TARGET_LINUX, TARGET_MICROPYTHON = 1, 2, 3, 4
-TARGETS = ("", "unoq", "qemu", "linux", "micropython")
+TARGET_UNOQ, TARGET_QEMU, TARGET_LINUX, TARGET_MICROPYTHON, TARGET_UNOQ_GUEST = 1, 2, 3, 4, 5
+TARGETS = ("", "unoq", "qemu", "linux", "micropython", "unoq_guest")
 TWO_CHANNELS = 1  # bit of WELCOME's interlock
 STATUSES = (
     "starting",

@@ -9,11 +9,10 @@
 
 extern "C" {
 #include "../firmware/firmware.h"
+#include "line.h"
 }
-#include "stm32u585.h"
-#if __has_include("firmware_hash.h")
 #include "firmware_hash.h"
-#endif
+#include "stm32u585.h"
 #ifndef ARDUINO_ROUTER_SERIAL /* cores before 0.55 */
 #define ARDUINO_ROUTER_SERIAL Serial1
 #endif
@@ -32,8 +31,8 @@ constexpr uint32_t NOISE_SAMPLES = 64;     /* of an open ADC pin, one or two bit
 
 struct core board;
 Arduino_LED_Matrix matrix;
-uint8_t frame[P_MAX_FRAME];
-size_t frame_size, frame_sent;
+uint8_t frame[P_MAX_FRAME], message[LINE_MESSAGE];
+size_t message_size, message_sent;
 
 void on_opening()
 {
@@ -68,21 +67,21 @@ void receive(uint32_t now)
     while (size < CHUNK && ARDUINO_ROUTER_SERIAL.available() > 0) {
         chunk[size++] = static_cast<uint8_t>(ARDUINO_ROUTER_SERIAL.read());
     }
-    core_receive(&board, chunk, size, now);
+    core_receive(&board, chunk, line_unwrap(chunk, size, now), now);
 }
 
 /* As much as the UART has room for: its write() returns no sooner than it took everything. */
 void send(uint32_t now)
 {
-    if (frame_sent == frame_size) {
-        frame_size = core_send(&board, frame, now);
-        frame_sent = 0;
+    if (message_sent == message_size) {
+        message_size = line_wrap(message, frame, core_send(&board, frame, now), now);
+        message_sent = 0;
     }
     const int room = ARDUINO_ROUTER_SERIAL.availableForWrite();
-    const size_t rest = frame_size - frame_sent;
+    const size_t rest = message_size - message_sent;
     const size_t size = room <= 0 ? 0 : rest < static_cast<size_t>(room) ? rest : static_cast<size_t>(room);
     if (size > 0) {
-        frame_sent += ARDUINO_ROUTER_SERIAL.write(frame + frame_sent, size);
+        message_sent += ARDUINO_ROUTER_SERIAL.write(message + message_sent, size);
     }
 }
 
@@ -111,7 +110,7 @@ void show(uint32_t now)
 void board_setup()
 {
     arm_kill_input();
-    struct core_config config = {P_TARGET_UNOQ, reset_cause(), true, {P_FIRMWARE_HASH}, {}};
+    struct core_config config = {line_target, reset_cause(), true, {P_FIRMWARE_HASH}, {}};
 
     for (uint32_t index = 0; index < NOISE_SAMPLES; index++) {
         const uint32_t sample = static_cast<uint32_t>(analogRead(A0)) ^ static_cast<uint32_t>(micros());

@@ -13,7 +13,7 @@ import pytest
 from board import sizes
 from tests.guards import ROOT
 
-TARGETS = ROOT / "board" / "targets.py"
+BOARD = ROOT / "board"
 LISTING = """firmware  :
 section             size   addr
 .text               1000      0
@@ -33,10 +33,14 @@ edge: { sourcename: "a.c:inner" targetname: "memcpy" label: "a.c:10:3" }
 """
 
 
-def run(*words: str | Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, path: str | None = None, at: Path = BOARD) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": path} if path is not None else None
     return subprocess.run(
-        [sys.executable, TARGETS, *words], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, at / "targets.py", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
 
 
@@ -71,11 +75,12 @@ def test_holds_flash_and_ram_to_their_limits(flash: int, variables: int, stack: 
 
 
 def test_names_what_it_skips_and_why() -> None:
-    done = run("qemu", "size", "check", "unoq", path="")
+    done = run("qemu", "size", "check", "unoq", "unoq-guest", path="")
     assert done.returncode == 0
     lines = dict(line.split(": skipped, ") for line in done.stdout.splitlines())
     assert lines["qemu"].startswith("arm-none-eabi-gcc is not installed (apt install")
     assert lines["check"].startswith("cppcheck is not installed")
+    assert lines["unoq"] == lines["unoq-guest"]
     assert lines["unoq"].startswith("arduino-cli is not installed")
 
 
@@ -85,10 +90,11 @@ def test_refuses_a_target_that_it_does_not_know() -> None:
     assert "usage: " in done.stderr
 
 
-def test_the_sketch_says_its_hash_and_version(tmp_path: Path) -> None:
-    told = json.loads(run("sketch", tmp_path).stdout)
+@pytest.mark.parametrize("name", ["unoq", "unoq-guest"])
+def test_the_sketch_says_its_hash_and_version(tmp_path: Path, name: str) -> None:
+    told = json.loads(run("sketch", tmp_path, name).stdout)
     hashed = subprocess.run(
-        [sys.executable, ROOT / "board" / "build.py", "hash", "unoq"],
+        [sys.executable, ROOT / "board" / "build.py", "hash", name],
         capture_output=True,
         text=True,
         check=True,
@@ -97,6 +103,30 @@ def test_the_sketch_says_its_hash_and_version(tmp_path: Path) -> None:
     assert told["protocol_version"] == 1
     raw = ",".join(f"0x{byte:02x}" for byte in bytes.fromhex(told["firmware_hash"]))
     assert raw in (Path(told["sketch"]) / "src" / "unoq" / "firmware_hash.h").read_text()
+
+
+def test_refuses_a_sketch_that_it_does_not_know(tmp_path: Path) -> None:
+    done = run("sketch", tmp_path, "uno-r4")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there are unoq, unoq-guest" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changed", "alike"), [("line_uart.c", "unoq-guest"), ("line_router.c", "unoq")], ids=["uart", "router"]
+)
+def test_a_line_s_file_counts_in_its_own_sketch_s_hash_alone(planted: Path, changed: str, alike: str) -> None:
+    def hashes() -> dict[str, str]:
+        told = {
+            name: run("sketch", planted / "made" / name, name, at=planted) for name in ("unoq", "unoq-guest")
+        }
+        return {name: json.loads(done.stdout)["firmware_hash"] for name, done in told.items()}
+
+    before = hashes()
+    with (planted / "unoq" / changed).open("a") as file:
+        file.write("/* changed */\n")
+    after = hashes()
+    assert {name for name in before if before[name] == after[name]} == {alike}
 
 
 @pytest.fixture

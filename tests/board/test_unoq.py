@@ -1,146 +1,60 @@
 """The UNO Q's hardware file without a UNO Q: compiled on declarations of what it uses, run on recordings.
 
-Its core cannot be had here, so this shows what the file does, not that a board does it.
+Its core cannot be had here, so this shows what the file does, not that a board does it. All of it holds
+on both lines, for the port's owner and the router's guest; `test_unoq_guest.py` has what is the guest's own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import itertools
-import json
-import random
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from app.mcu import messages, session
-from app.mcu.native_codec import NativeCodec
-from tests.guards import ROOT
+from tests.board.recorded import (
+    BOARD,
+    CONTACT_A,
+    CONTACT_B,
+    GUEST,
+    HERE,
+    OUTPUT,
+    OWNER,
+    STRICT,
+    Board,
+    check_runs,
+    compiled,
+    compiler,
+    put_together,
+    told,
+)
 
-BOARD, HERE = ROOT / "board", ROOT / "tests" / "board"
-STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
-CONTACT_A, CONTACT_B, OUTPUT, OUTPUT_READ = 2, 8, 4, 7
 LED3, LED4 = (40, 41, 42), (43, 44, 45)  # red, green, blue
 KR, PR, RLR, CSR = 0x40003000, 0x40003004, 0x40003008, 0x46020CF4
 FEED = ("r", KR, 0xAAAA)
 LINES_LIMIT = 150  # what nobody can run here is kept short
 
 
-class Record(ctypes.Structure):
-    """One thing the firmware did."""
-
-    _fields_ = (("what", ctypes.c_char), ("where", ctypes.c_uint32), ("value", ctypes.c_uint32))
-
-
-def compiler(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed (apt install g++)")
-    return found
-
-
-def check_runs(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module", params=[OWNER, GUEST])
+def line(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def sketch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sketch as it is compiled on the board, with headers of Arduino's names beside it."""
-    folder = tmp_path_factory.mktemp("sketch")
-    told = subprocess.run(
-        [sys.executable, BOARD / "targets.py", "sketch", folder], capture_output=True, text=True, check=True
-    )
-    (folder / "arduino").mkdir()
-    for name in ("Arduino.h", "Arduino_LED_Matrix.h"):
-        (folder / "arduino" / name).write_text(f'#include "{HERE}/arduino_declared.h"\n')
-    (folder / "told.json").write_text(told.stdout)
-    return folder
+def sketch(line: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return put_together(line, tmp_path_factory.mktemp(line))
 
 
 @pytest.fixture(scope="module")
 def library(sketch: Path) -> Path:
-    """The sketch with the recording definitions, as a library."""
-    parts = []
-    for source in sorted((sketch / "unoq" / "src" / "firmware").glob("*.c")):
-        parts.append(sketch / f"{source.stem}.o")
-        check_runs(compiler("gcc"), "-std=c11", "-O1", "-fPIC", *STRICT, "-c", source, "-o", parts[-1])
-    made = sketch / "unoq.so"
-    whole = sketch / "whole.cpp"  # the .ino is C++ in which Arduino.h was included
-    whole.write_text('#include "unoq/unoq.ino"\nextern "C" void sketch_setup() { setup(); }\n')
-    check_runs(
-        *(compiler("g++"), "-std=gnu++17", "-O1", "-fPIC", "-shared", "-DUNOQ_RECORDED", *STRICT),
-        *("-I", sketch / "arduino", "-I", HERE, sketch / "unoq/src/unoq/hw_unoq.cpp"),
-        *(HERE / "arduino_recorded.cpp", whole, *parts, "-o", made),
-    )
-    return made
-
-
-class Board:
-    """The sketch on a UNO Q of recordings, with a virtual millisecond and a host."""
-
-    def __init__(self, library: Path, folder: Path, flags: int = 0) -> None:
-        own = folder / "own.so"  # a library of its own per test: its variables start anew
-        shutil.copyfile(library, own)
-        self.c = ctypes.CDLL(str(own))
-        self.now = 0
-        self.contact(CONTACT_A, True)
-        self.contact(CONTACT_B, True)
-        self.c.unoq_reset_flags(flags)
-        numbers = random.Random(1)
-        self.host = session.Session(NativeCodec(), 7, 9, 0, lambda: numbers.getrandbits(32))
-        self.events: list[tuple] = []
-
-    def contact(self, pin: int, closed: bool) -> None:
-        self.c.unoq_pin(pin, not closed)
-
-    def records(self) -> list[tuple[str, int, int]]:
-        made = (Record * 4096)()
-        self.c.unoq_records.restype = ctypes.c_size_t
-        return [(one.what.decode(), one.where, one.value) for one in made[: self.c.unoq_records(made)]]
-
-    def output(self) -> bool:
-        return bool(self.c.unoq_output(OUTPUT))
-
-    def lit(self, led: tuple[int, int, int]) -> str:
-        return "".join(name for name, pin in zip("rgb", led, strict=True) if not self.c.unoq_output(pin))
-
-    def turn(self, times: int = 1) -> None:
-        """Milliseconds of the loop; the output's read-back follows."""
-        for _ in range(times):
-            self.now += 1
-            self.c.unoq_time(self.now)
-            self.c.unoq_pin(OUTPUT_READ, self.output())
-            self.c.unoq_loop()
-
-    def talk(self, times: int) -> None:
-        """Milliseconds with a host on the line."""
-        raw = ctypes.create_string_buffer(4096)
-        self.c.unoq_sent.restype = ctypes.c_size_t
-        for _ in range(times):
-            self.turn()
-            self.host.beat_allowed(self.now)
-            size = self.c.unoq_sent(raw)
-            self.events += self.host.feed(raw.raw[:size], self.now)
-            out, _ = self.host.poll(self.now)
-            self.c.unoq_receive(out, ctypes.c_size_t(len(out)))
-
-    def to_run(self) -> None:
-        self.c.unoq_setup()
-        self.talk(300)
-        assert self.host.arm()
-        self.talk(20)
-        assert self.output()
-        self.records()
+    return compiled(sketch)
 
 
 @pytest.fixture
-def board(library: Path, tmp_path: Path) -> Board:
-    return Board(library, tmp_path)
+def board(line: str, library: Path, tmp_path: Path) -> Board:
+    return Board(line, library, tmp_path)
 
 
 def test_compiles_against_the_declarations_alone(sketch: Path) -> None:
@@ -247,8 +161,8 @@ def test_leaves_the_matrix_to_the_loader_for_half_a_minute(board: Board) -> None
     [(1 << 29 | 1 << 26, 3), (1 << 28 | 1 << 26, 4), (1 << 27 | 1 << 26, 1), (1 << 26, 2), (0, 0)],
     ids=["watchdog", "software", "power", "pin", "unknown"],
 )
-def test_tells_why_it_was_reset(library: Path, tmp_path: Path, flags: int, cause: int) -> None:
-    board = Board(library, tmp_path, flags)
+def test_tells_why_it_was_reset(line: str, library: Path, tmp_path: Path, flags: int, cause: int) -> None:
+    board = Board(line, library, tmp_path, flags)
     board.c.unoq_setup()
     assert ("r", CSR, flags | 1 << 23) in board.records()
     board.talk(150)
@@ -260,14 +174,15 @@ def welcome(board: Board) -> tuple:
 
 
 def test_greets_with_the_hash_that_the_flasher_expects(board: Board, sketch: Path) -> None:
-    told = json.loads((sketch / "told.json").read_text())
+    wanted = told(sketch)
     board.c.unoq_setup()
     assert ("s", 0, 115_200) in board.records()
     board.talk(150)
     _, _, firmware_hash, target, _, _, interlock = welcome(board)
-    assert firmware_hash.hex() == told["firmware_hash"]
-    assert told["protocol_version"] == messages.VERSION
-    assert (target, interlock) == (messages.TARGET_UNOQ, messages.TWO_CHANNELS)
+    assert firmware_hash.hex() == wanted["firmware_hash"]
+    assert wanted["protocol_version"] == messages.VERSION
+    ours = messages.TARGET_UNOQ_GUEST if board.line == GUEST else messages.TARGET_UNOQ
+    assert (target, interlock) == (ours, messages.TWO_CHANNELS)
 
 
 def test_writes_no_more_than_the_uart_has_room_for(board: Board) -> None:
@@ -282,11 +197,11 @@ def test_writes_no_more_than_the_uart_has_room_for(board: Board) -> None:
     assert not [one for one in board.records() if one[0] == "u"]
 
 
-def test_two_boots_do_not_repeat_their_challenges(library: Path, tmp_path: Path) -> None:
+def test_two_boots_do_not_repeat_their_challenges(line: str, library: Path, tmp_path: Path) -> None:
     boards = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        boards.append(Board(library, tmp_path / name))
+        boards.append(Board(line, library, tmp_path / name))
     for index, one in enumerate(boards):
         for _ in range(index):
             one.c.micros()  # the second was a microsecond later
@@ -298,5 +213,6 @@ def test_two_boots_do_not_repeat_their_challenges(library: Path, tmp_path: Path)
 def test_the_sketch_holds_what_arduino_compiles(sketch: Path) -> None:
     names = {path.relative_to(sketch / "unoq").as_posix() for path in (sketch / "unoq").rglob("*.*")}
     assert {"unoq.ino", "src/protocol.h", "src/unoq/hw_unoq.cpp", "src/unoq/firmware_hash.h"} <= names
+    assert len([name for name in names if name.startswith("src/unoq/line_")]) == 1
     inside = itertools.filterfalse(lambda name: name.startswith("src/") or name == "unoq.ino", names)
     assert not list(inside)
