@@ -25,6 +25,7 @@ SERVICE_SECONDS = 120.0  # a stop waits for the venue's last answers
 WHY = "new firmware for the board"
 SKETCHER = Path(__file__).resolve().parents[2] / "board" / "targets.py"
 FOLDER = "firmware"  # in the data folder
+OWNER, GUEST = "unoq", "unoq-guest"  # the sketches: each speaks only as `board.mode` does
 
 
 class Appliance:
@@ -69,19 +70,19 @@ def flash(arguments: Namespace) -> int:
         job.image(images.read(arguments.image))
     else:
         with tempfile.TemporaryDirectory() as place:
-            job.build(lambda: _built(unoq, Path(place)))
+            job.build(lambda: _built(unoq, Path(place), GUEST if board.mode == "guest" else OWNER))
     return 0
 
 
-def _built(unoq: toolchain.UnoQ, place: Path) -> images.Image:
+def _built(unoq: toolchain.UnoQ, place: Path, sketch_name: str) -> images.Image:
     """This version's firmware, compiled in `place`."""
-    said = toolchain.call([sys.executable, SKETCHER, "sketch", place], toolchain.LINE_SECONDS)
+    said = toolchain.call([sys.executable, SKETCHER, "sketch", place, sketch_name], toolchain.LINE_SECONDS)
     try:
         told = json.loads(said)
         sketch, firmware_hash, version = Path(told["sketch"]), told["firmware_hash"], told["protocol_version"]
     except (ValueError, KeyError, TypeError):
         raise Theirs(SKETCHER.name, "its answer made no sense") from None
-    _say(f"compiling {firmware_hash} with core {unoq.core()}")
+    _say(f"compiling {sketch_name} {firmware_hash} with core {unoq.core()}")
     return unoq.compile(sketch, firmware_hash, version, place / "build")
 
 

@@ -17,7 +17,7 @@ from app.config.settings import Board
 from app.errors import Later, Refused
 from app.mcu import images, unoq
 from tests.guards import ROOT
-from tests.mcu.flashing import Bench
+from tests.mcu.flashing import Bench, Greeting
 from tests.mcu.virtual import started
 
 BOARD = ROOT / "board"
@@ -170,6 +170,23 @@ def test_a_service_that_cannot_be_stopped_is_said(bench: Bench, service: Path) -
 def test_no_service_is_nothing_to_stop(bench: Bench) -> None:
     assert Appliance(bench.home / "data", Board()).release() is False
     assert bench.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "sketch"), [("owner", "unoq"), ("guest", "unoq-guest"), ("serial", "unoq"), ("virtual", "unoq")]
+)
+def test_builds_the_sketch_that_speaks_as_the_board_s_mode_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: str, sketch: str
+) -> None:
+    async def greeted(self: Appliance) -> Greeting:
+        return Greeting(said(BOARD / "build.py", "hash", sketch))
+
+    monkeypatch.setattr(Appliance, "_greet", greeted)
+    (bench.home / "plimsoll.toml").write_text(f'data_dir = "data"\n[board]\nmode = "{mode}"\n')
+    assert flash(bench) == 0
+    wanted = said(BOARD / "build.py", "hash", sketch)
+    assert f"flash: compiling {sketch} {wanted} with core 1.0.0\n" in capsys.readouterr().out
+    assert images.Shelf(bench.home / "data" / "firmware").current().artefact.firmware_hash == wanted
 
 
 def test_a_sketch_that_cannot_be_made_leaves_the_board_alone(
