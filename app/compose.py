@@ -114,6 +114,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
     codes = SetupCode(settings.data_dir / CODE_FILE, SystemClock())
     place = Place(settings.web.host, settings.web.port, settings.web.allowed_hosts, sockets.adopt())
+    stack.callback(place.close)
     check_place(place, passwords, codes)
     _check(settings)
     calendar = TradingCalendar(_overrides(settings.account_file))

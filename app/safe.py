@@ -61,7 +61,9 @@ async def serve(
     found = salvage(file)
     web = found.web
     async with AsyncExitStack() as stack:
-        page = SafePage(SystemClock(), Place(web.host, web.port, web.allowed_hosts, sockets.adopt()), told)
+        place = Place(web.host, web.port, web.allowed_hosts, sockets.adopt())
+        stack.callback(place.close)
+        page = SafePage(SystemClock(), place, told)
         await page.start()
         stack.push_async_callback(page.stop)
         await _open_port(stack, found.data_dir, told)

@@ -76,8 +76,6 @@ def _serve(file: Path, ready: Callable[[], None]) -> int:
 
 def _supervised(file: Path) -> int:
     """As systemd runs it: what ends the start becomes safe mode, and a venue that is away is waited for."""
-    from app.safe import trouble
-
     up: list[bool] = []
     wait_ns, waited_ns, told = FIRST_WAIT_NS, 0, False
     while True:
@@ -86,6 +84,8 @@ def _supervised(file: Path) -> int:
         except (PlimsollError, OSError) as error:
             if up or not _for_a_person(error):
                 raise
+            from app.safe import trouble  # not in a service that starts: its memory is counted
+
             waits = isinstance(error, Later)
             tell = not told and (not waits or waited_ns >= FEED_NS)
             if not _safe(trouble(error, file), file, wait_ns if waits else 0, tell):

@@ -59,6 +59,11 @@ class Place:
         """Every address that is listened on."""
         return [str(each.getsockname()[0]) for each in self.sockets] or [self.host]
 
+    def close(self) -> None:
+        """Give the sockets back; idempotent, also after a `Front` that used them has stopped."""
+        for each in self.sockets:
+            each.close()
+
     def is_private(self) -> bool:
         """Whether only this machine can reach all of them."""
         return all(map(is_loopback, self.addresses()))
