@@ -58,13 +58,14 @@ def test(arguments: Namespace) -> int:
     opened = _until(folder, lambda view: view["panel"] == "open", HAND_LOOKS)
     if opened is None:
         raise Unreachable("board", "nobody opened the switch, or it was not seen")
-    halted = _until(folder, _halted_by_switch, SETTLE_LOOKS)
+    halted = _until(folder, lambda view: _halted_by_switch(view) and _all_open(view), SETTLE_LOOKS)
     if halted is None:
-        raise Unreachable("board", "the switch is open and trading was not halted by it: do not trade")
+        raise Unreachable("board", _not_whole(_view(folder)))
     _say(f"Seen: {_switch(halted)}; trading is halted. Close the switch again.")
     closed = _until(folder, lambda view: view["panel"] == "closed", HAND_LOOKS)
     if closed is None:
-        raise Unreachable("board", "nobody closed the switch, or it was not seen")
+        now = _switch(_view(folder))
+        raise Unreachable("board", f"nobody closed the switch, or it was not seen: {now}")
     if not _halted_by_switch(closed):
         raise Unreachable("board", "closing the switch ended the halt: do not trade")
     text = "The switch works: it halts, and closing it does not re-arm. To trade again: plimsoll board arm"
@@ -97,6 +98,17 @@ def _must_be_closed(view: View) -> None:
 
 def _halted_by_switch(view: View) -> bool:
     return view["state"] == "halted" and any(reason["code"] == "switch" for reason in view["reasons"])
+
+
+def _all_open(view: View) -> bool:
+    return bool(view["board"]["contacts"] == "open")
+
+
+def _not_whole(view: View) -> str:
+    """What an opening of the switch did not do."""
+    if not _halted_by_switch(view):
+        return "the switch is open and trading was not halted by it: do not trade"
+    return f"a contact stayed closed: {_switch(view)}: do not trade"
 
 
 def _view(folder: Path) -> dict[str, Any]:

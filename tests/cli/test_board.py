@@ -33,6 +33,9 @@ BY_SWITCH = ReasonView("switch", "person", "*", "halted", "flat", NOW, 0, "opene
 TRADING = replace(ACTIVE, board=RUN)
 OPENED = replace(ACTIVE, board=TRIPPED, panel="open", state="halted", armed=False, reasons=(BY_SWITCH,))
 CLOSED = replace(OPENED, board=READY, panel="closed")
+SHORTED = replace(
+    OPENED, board=replace(RUN, state="fault", contacts="a open", faults=("the channels differ",))
+)
 
 
 class Scripted(FakeEngine):
@@ -113,7 +116,8 @@ def test_passes_when_the_switch_halts_and_closing_it_does_not_re_arm(
     [
         ([TRADING], 1, "nobody opened the switch"),
         ([TRADING, replace(TRADING, panel="open")], 1, "trading was not halted by it: do not trade"),
-        ([TRADING, OPENED], 1, "nobody closed the switch"),
+        ([TRADING, SHORTED], 1, "a contact stayed closed: open, fault (the channels differ): do not trade"),
+        ([TRADING, OPENED], 1, "nobody closed the switch, or it was not seen: open, tripped by switch"),
         ([TRADING, OPENED, OPENED, TRADING], 1, "closing the switch ended the halt: do not trade"),
         ([OPENED], 3, "open"),
         ([replace(TRADING, panel="silent", board=BoardView(detail="no such device"))], 3, "no such device"),
