@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.errors import SettingsError
 
-DEVICE_TREE = Path("/proc/device-tree/compatible")
+DEVICE_TREE = Path("/sys/firmware/devicetree/base/compatible")  # the unit's /proc holds processes alone
 COMPATIBLE = "arduino,imola"
 NAME_LIMIT = 200  # bytes read of the device tree's property
 CHIP = "/dev/gpiochip1"

@@ -14,6 +14,8 @@ import pytest
 from app.cli.arguments import parse
 from app.cli.service import NO_PAGE
 from app.clock import NS
+from app.config.settings import Board
+from app.mcu import leds, unoq
 from app.ops.health import JOURNAL_LIMIT_NS
 from app.ops.sockets import NAMES
 from tests.guards import ROOT
@@ -22,7 +24,7 @@ UNITS = sorted(
     path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".timer")
 )
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-# Highest exposure in tenths of a point: the service holds a serial port and the LAN, safe mode the LAN
+# Highest exposure in tenths of a point: the service holds the board's devices and the LAN, safe mode the LAN
 # alone, the backup neither; who takes over is root, without capabilities or network.
 EXPOSURE = {
     "plimsoll.service": 12,
@@ -96,6 +98,16 @@ def test_who_takes_over_starts_a_unit_there_is() -> None:
 def test_safe_mode_holds_nothing_that_could_trade() -> None:
     for key in ("LoadCredential", "DeviceAllow", "BindPaths", "SupplementaryGroups"):
         assert values("plimsoll-safe.service", key) == []
+
+
+def test_the_service_sees_what_the_board_needs() -> None:
+    """Its own /dev has devices one by one, /proc has processes alone, /sys is read only."""
+    shown = values("plimsoll.service", "BindPaths")
+    allowed = values("plimsoll.service", "DeviceAllow")
+    for device in (Board().device, unoq.CHIP):
+        assert f"-{device}" in shown and f"{device} rw" in allowed
+    assert unoq.DEVICE_TREE.is_relative_to("/sys")
+    assert values("plimsoll.service", "ReadWritePaths") == [f"-{leds.LEDS / name}" for name in leds.NAMES]
 
 
 def test_one_address_has_one_holder() -> None:
