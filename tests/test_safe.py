@@ -18,8 +18,10 @@ from app import demo, safe
 from app.cli import client, main
 from app.cli.client import ask as ask_service
 from app.cli.show import lines
+from app.clock import SystemClock
 from app.errors import LoginRefused, Refused, SettingsError, Theirs, Unreachable
 from app.simulator.main import Simulator, SimulatorOptions
+from app.web.claim import CODE_FILE, SetupCode
 from app.web.safe import CLOSED, Trouble
 from tests.activation import PATIENCE, Systemd, ask, started
 from tests.cli.background import in_background, simulating
@@ -93,9 +95,32 @@ def test_says_what_is_broken_and_trades_nothing(home: Path, systemd: Systemd, wh
     assert "STOPPING=1" in systemd.until("STOPPING")
 
 
-@pytest.mark.parametrize("what", ["a calendar", "a damaged journal"])
-def test_the_command_line_hears_the_reason(home: Path, systemd: Systemd, what: str) -> None:
-    name, damage, words = BROKEN[what]
+def test_a_lan_without_a_password_gets_the_reason_and_nothing_else(home: Path, systemd: Systemd) -> None:
+    run = ("run", "--config", str(home / "plimsoll.toml"))
+    with socket.create_server(("0.0.0.0", 0)) as lan, started(run, systemd, [lan]):
+        assert "safe mode: setting web.host; 0.0.0.0 is open to your network" in systemd.until("READY=1")
+        assert b"first set a password with plimsoll passwd" in ask(lan.getsockname()[1], "/")[1]
+
+
+def test_a_lan_with_a_one_time_code_reads_stops_entries_and_cannot_rearm(
+    home: Path, systemd: Systemd
+) -> None:
+    SetupCode(home / "data" / CODE_FILE, SystemClock()).make()
+    run = ("run", "--config", str(home / "plimsoll.toml"))
+    with socket.create_server(("0.0.0.0", 0)) as lan, started(run, systemd, [lan]):
+        port = lan.getsockname()[1]
+        assert systemd.until("READY=1") == "READY=1\nSTATUS=started"
+        status, page = ask(port, "/")
+        assert status == 200 and b'data-claim="yes"' in page and b'data-access="reader"' in page
+        assert ask(port, "/api/stop-entries", "POST")[0] == 200
+        told = [ask(port, path, "POST")[0] for path in ("/api/rearm", "/api/flatten", "/api/halt")]
+        assert told == [404, 401, 401]
+        answer = ask_service(home / "data", "status")
+        assert answer is not None and "halt" in {reason["code"] for reason in answer["snapshot"]["reasons"]}
+
+
+def test_the_command_line_hears_the_reason(home: Path, systemd: Systemd) -> None:
+    name, damage, words = BROKEN["a damaged journal"]
     damage(home / name)
     (home / "data" / "armed").touch()
     with started(("run", "--config", str(home / "plimsoll.toml")), systemd):

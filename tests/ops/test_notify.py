@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -45,3 +46,28 @@ def test_feeds_the_watchdog_twice_as_often_as_asked(
 
 def test_keeps_the_status_short() -> None:
     assert len(notify.status("é" * 500).encode()) <= notify.STATUS_LIMIT + len("STATUS=")
+
+
+async def test_feeds_the_watchdog_while_something_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(notify, "notify", sent.append)
+    monkeypatch.setenv(notify.WATCHDOG, "2000")
+    async with notify.fed():
+        async with asyncio.timeout(10):
+            while len(sent) < 3:
+                await asyncio.sleep(0.001)
+    assert set(sent) == {"WATCHDOG=1"}
+    count = len(sent)
+    await asyncio.sleep(0.005)
+    assert len(sent) == count
+    monkeypatch.delenv(notify.WATCHDOG)
+    async with notify.fed():
+        await asyncio.sleep(0)
+    assert len(sent) == count
+
+
+def test_says_the_step_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(notify, "notify", sent.append)
+    notify.starting("opening the journal")
+    assert sent == ["STATUS=starting: opening the journal"]
