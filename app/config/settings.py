@@ -166,6 +166,14 @@ class Notify(_Section, frozen=True):
     token_file: Path = Path("/etc/plimsoll/notify.token")
 
 
+class Update(_Section, frozen=True):
+    """`[update]`: where releases come from. The updater reads it, the service only checks it."""
+
+    url: Annotated[str, Meta(max_length=300, description='https URL of a repository, or "" for none')] = ""
+    automatic: bool = False
+    root_file: Annotated[str, Meta(max_length=300, description='path, or "" for the release\'s own')] = ""
+
+
 class Native(_Section, frozen=True):
     """`[native]`: how each compiled module runs; `native.modes` says which can be in shadow."""
 
@@ -198,11 +206,12 @@ class Settings(_Section, frozen=True):
     web: Web = Web()
     board: Board = Board()
     notify: Notify = Notify()
+    update: Update = Update()
     native: Native = Native()
 
     def check(self) -> None:
         """Check the rules that bind one key to another. Raises SettingsError for the first that is broken."""
-        for rule in (_urls, _mode, _accounts, _risk, _strategy, _board, _notify, _native):
+        for rule in (_urls, _mode, _accounts, _risk, _strategy, _board, _notify, _update, _native):
             rule(self)
 
 
@@ -312,7 +321,16 @@ def _notify(settings: Settings) -> None:
 
 def check_notify(notify: Notify) -> None:
     """Raises SettingsError for a URL to which no message should go."""
-    key, text = "notify.url", notify.url
+    example = "https://ntfy.sh/a-topic-only-you-know"
+    _outside("notify.url", notify.url, example, "a token belongs in notify.token_file")
+
+
+def _update(settings: Settings) -> None:
+    _outside("update.url", settings.update.url, "https://example.org/plimsoll", "releases need no secret")
+
+
+def _outside(key: str, text: str, example: str, hint: str) -> None:
+    """A URL beyond this machine is encrypted and holds no secret; "" is none."""
     if not text:
         return
     try:
@@ -321,9 +339,9 @@ def check_notify(notify: Notify) -> None:
     except ValueError:
         known = False
     if not known:
-        raise SettingsError(key, "is not a URL; write it like https://ntfy.sh/a-topic-only-you-know")
+        raise SettingsError(key, f"is not a URL; write it like {example}")
     if url.username is not None or url.password is not None or url.fragment:
-        raise SettingsError(key, "holds a user or a fragment; a token belongs in notify.token_file")
+        raise SettingsError(key, f"holds a user or a fragment; {hint}")
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         raise SettingsError(key, f"{url.hostname} without encryption; use https beyond this machine")
 

@@ -20,7 +20,7 @@ from app.update.state import Ota
 from app.update.telling import QUIET, WORKING, Teller
 from app.update.trust import METADATA, Trust
 
-DOWNLOADS = "downloads"
+FILES = "files"
 TRUST = "trust"
 
 
@@ -71,7 +71,7 @@ def fetch(
 
 def download(folder: Path, source: Source, offer: Offer, web: Web) -> Path:
     """Steps 3 and 4. A part that went bad is thrown away and the whole fetched once more."""
-    file = folder / DOWNLOADS / offer.sha256
+    file = folder / FILES / offer.sha256
     file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if is_file(file, offer.length, offer.sha256):
         return file
@@ -95,7 +95,7 @@ def address(source: Source, offer: Offer) -> str:
 
 def _keep_only(folder: Path, sha256: str) -> None:
     """Downloads of releases that are not wanted any more give their space back."""
-    for path in (folder / DOWNLOADS).glob("*"):
+    for path in (folder / FILES).glob("*"):
         if path.name.partition(".")[0] != sha256:
             path.unlink()
 
@@ -116,7 +116,7 @@ def adopt(
         return None
     target = own / found.name
     if not is_file(target, found.length, found.sha256):
-        _copy(folder / DOWNLOADS / found.sha256, target, found.length)
+        _copy(folder / FILES / found.sha256, target, found.length)
     if not is_file(target, found.length, found.sha256):
         target.unlink()
         raise Theirs("download", f"{found.target} is not what was signed")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.clock import NS, Clock
-from app.errors import Refused, Theirs, clean
+from app.errors import PlimsollError, Refused, Theirs, clean
 from app.update import state, switch
 from app.update.artifact import Damaged
 from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
@@ -97,15 +97,15 @@ class Driver:
         return self._change(before.ills)
 
     def _change(self, ills: frozenset[str]) -> str:
-        """What may not be left half done while the machine lives: on an error of the disk something runs."""
+        """What may not be left half done while the machine lives: whatever fails, something runs."""
         try:
             self._begin(Step.STOP, self.ota.trial)
             self._world.stop()
             self._begin(Step.SWITCH, self.ota.trial)
             self._try()
             return self._start_and_judge(ills)
-        except OSError as error:
-            self._teller.decided("disk", f"{clean(error)}; {self._linked()} runs until the next try")
+        except (OSError, PlimsollError) as error:
+            self._teller.decided("broken off", f"{clean(error)}; {self._linked()} runs until the next try")
             self._world.start()
             raise
 

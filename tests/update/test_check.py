@@ -111,7 +111,7 @@ def test_promise_12_refuses_where_space_is_short_before_a_byte_is_downloaded(
 
 def test_promise_13_throws_a_poisoned_part_away_and_fetches_the_whole(device: Device, site: Site) -> None:
     name = device.repository.served("plimsoll-0.2.0-linux-x86_64").name
-    part = device.folder / "downloads" / f"{name.partition('.')[0]}.part"
+    part = device.folder / "files" / f"{name.partition('.')[0]}.part"
     part.parent.mkdir()
     part.write_bytes(b"\0" * 1_000)
     file = device.fetch()
@@ -127,7 +127,7 @@ def test_promise_3_rejects_a_release_with_a_byte_changed(device: Device, where: 
     path.write_bytes(data)
     with pytest.raises(Theirs, match="not what was signed"):
         device.fetch()
-    assert list((device.folder / "downloads").iterdir()) == []
+    assert list((device.folder / "files").iterdir()) == []
 
 
 def test_a_truncated_release_stays_a_part(device: Device) -> None:
@@ -135,7 +135,7 @@ def test_a_truncated_release_stays_a_part(device: Device) -> None:
     path.write_bytes(path.read_bytes()[:1_000])
     with pytest.raises(Theirs, match="another part"):
         device.fetch()
-    assert [each.suffix for each in sorted((device.folder / "downloads").iterdir())] == [".etag", ".part"]
+    assert [each.suffix for each in sorted((device.folder / "files").iterdir())] == [".etag", ".part"]
 
 
 def test_space_of_unwanted_downloads_comes_back(device: Device) -> None:

@@ -1,0 +1,161 @@
+"""The installed appliance as the updater sees and touches it: systemd, page, folders, the board's name.
+
+What is decided about it is in `decide`; the steps are in `run`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from app.clock import NS, Clock
+from app.errors import Later
+from app.update import artifact, durable, locks, switch
+from app.update.artifact import Damaged, Manifest
+from app.update.decide import Exposure, Here, Probe
+
+SERVICE, SAFE, BACKUP = "plimsoll.service", "plimsoll-safe.service", "plimsoll-backup.service"
+CALL_LIMIT_S = 90  # for one order to systemd: the service has 15 s to stop and is killed then
+BACKUP_LIMIT_S = 600  # as its unit has
+PROBE_LIMIT_S = 1.0
+ANSWER_LIMIT = 65_536  # bytes
+MODEL = Path("/proc/device-tree/model")
+MODEL_LIMIT = 200  # bytes
+BOARDS = (("UNO Q", "uno-q"),)  # part of the model's name -> what a release calls it
+OTHER = "generic"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOARD_CODES = frozenset({"link_silence", "silence_holds"})  # reasons of the trading state that mean the board
+UP = frozenset({"active", "activating", "reloading", "deactivating"})
+
+Call = Callable[[Sequence[str], float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where the service answers, on this machine."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+class Systemd:
+    """The service under systemd. `lock` is held by the service while it is exposed; `journal` is its file."""
+
+    def __init__(self, page: Page, lock: Path, journal: Path, clock: Clock, call: Call | None = None) -> None:
+        self._page, self._lock, self._journal, self._clock = page, lock, journal, clock
+        self._call = call or _call
+
+    def start(self) -> None:
+        with suppress(Later):  # it never failed
+            self._call(("systemctl", "reset-failed", SERVICE), CALL_LIMIT_S)
+        self._call(("systemctl", "start", "--no-block", SERVICE), CALL_LIMIT_S)
+
+    def stop(self) -> None:
+        with suppress(Later):  # it is not there where the page was never needed
+            self._call(("systemctl", "stop", SAFE), CALL_LIMIT_S)
+        self._call(("systemctl", "stop", SERVICE), CALL_LIMIT_S)
+
+    def probe(self) -> Probe:
+        shown = self._shown()
+        state, restarts = shown.get("ActiveState", ""), shown.get("NRestarts", "0")
+        seen = healthz(self._page) if state in UP else {}
+        return probed(seen, state == "active", int(restarts) if restarts.isdigit() else 0, state == "failed")
+
+    def pause(self, duration_ns: int) -> None:
+        Event().wait(duration_ns / NS)
+
+    def exposure(self) -> Exposure:
+        return locks.exposure(self._lock, self._shown().get("ActiveState", "active") in UP)
+
+    def back_up(self) -> None:
+        if self._journal.exists():
+            self._call(("systemctl", "start", BACKUP), BACKUP_LIMIT_S)
+
+    def uptime(self) -> tuple[str, int]:
+        return durable.read(BOOT_ID, MODEL_LIMIT).decode().strip(), self._clock.mono_ns() // NS
+
+    def _shown(self) -> dict[str, str]:
+        text = self._call(("systemctl", "show", "-p", "ActiveState,NRestarts", SERVICE), CALL_LIMIT_S)
+        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _call(words: Sequence[str], limit_s: float) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise Later(words[0], f"{' '.join(words[1:])} took more than {limit_s:.0f} s") from None
+    if done.returncode:
+        raise Later(words[0], f"{' '.join(words[1:])}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def healthz(page: Page) -> dict[str, object]:
+    """What the page says of the service, empty when it does not within a second."""
+    connection = http.client.HTTPConnection(page.host, page.port, timeout=PROBE_LIMIT_S)
+    try:
+        connection.request("GET", "/healthz")
+        document = json.loads(connection.getresponse().read(ANSWER_LIMIT))
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        return {}
+    finally:
+        connection.close()
+    return document if isinstance(document, dict) else {}
+
+
+def probed(seen: dict[str, object], ready: bool, restarts: int, failed: bool) -> Probe:
+    """What the supervisor and the page say, together."""
+    problems, reasons = seen.get("problems"), seen.get("reasons")
+    lines = [str(each) for each in problems] if isinstance(problems, list) else []
+    codes = (
+        {each.get("code") for each in reasons if isinstance(each, dict)}
+        if isinstance(reasons, list)
+        else set()
+    )
+    ills = {"venue"} if any(line.startswith("venue") for line in lines) else set()
+    ills |= {"board"} if codes & BOARD_CODES else set()
+    version = seen.get("version")
+    return Probe(
+        ready=ready,
+        version=version if isinstance(version, str) else "",
+        journal=seen.get("journal") == "ok",
+        restarts=restarts,
+        failed=failed,
+        ills=frozenset(ills),
+    )
+
+
+def installed(home: Path) -> Manifest | None:
+    """The manifest of the release that is linked, None when there is none that can be read."""
+    try:
+        data = durable.read(home / switch.CURRENT / artifact.MANIFEST, artifact.MANIFEST_LIMIT)
+        return artifact.parse_manifest(data)
+    except (OSError, Damaged):
+        return None
+
+
+def here(home: Path, model: Path = MODEL) -> Here:
+    """This machine and what is installed on it."""
+    manifest = installed(home)
+    return Here(
+        current=switch.linked(home),
+        arch=os.uname().machine,
+        board=_board(model),
+        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        schema=manifest.schema if manifest else 0,
+    )
+
+
+def _board(model: Path) -> str:
+    try:
+        name = durable.read(model, MODEL_LIMIT).decode("utf-8", "replace")
+    except OSError:
+        return OTHER
+    return next((board for part, board in BOARDS if part in name), OTHER)

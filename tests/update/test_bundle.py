@@ -1,0 +1,104 @@
+"""The file that an owner installs, really built; it runs on every Python it names."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from app.update.artifact import MANIFEST, Manifest, differences, manifest_of, unpack
+from tests.guards import ROOT
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.uname().machine != "x86_64", reason="built natively for x86_64 only"),
+]
+MOST_BYTES = 15_000_000
+BUILD_S = 900  # two minutes of a core
+
+sys.path.insert(0, str(ROOT / ".ci"))
+bundle = importlib.import_module("bundle")  # `.ci` cannot be a package by its name
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    words = [sys.executable, str(ROOT / ".ci" / "bundle.py"), "x86_64", "--to", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Path) -> Manifest:
+    return manifest_of(built)
+
+
+@pytest.fixture(scope="module")
+def release(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("releases") / "release"
+    unpack(built, folder)
+    return folder
+
+
+def run(built: Path, python: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The artifact on one of the Pythons it was built with."""
+    environment = {"XDG_CACHE_HOME": str(home), "HOME": str(home), "PATH": os.environ["PATH"]}
+    words = [bundle.interpreter(python), "-sE", str(built), *arguments]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_is_small_and_executable(built: Path) -> None:
+    assert built.stat().st_size <= MOST_BYTES
+    assert os.access(built, os.X_OK) and built.read_bytes().startswith(b"#!/usr/bin/python3 -sE\n")
+
+
+def test_the_same_folder_gives_the_same_bytes(built: Path, release: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(release, site)
+    listed = (site / MANIFEST).read_bytes()
+    (site / MANIFEST).unlink()
+    bundle._zip(site, listed, tmp_path / built.name)
+    assert (tmp_path / built.name).read_bytes() == built.read_bytes()
+
+
+def test_the_same_source_compiled_elsewhere_gives_the_same_modules(release: Path, tmp_path: Path) -> None:
+    """The checkout's own modules were built in another folder at another time."""
+    own = sorted((ROOT / "native").glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    assert own
+    for module in own:
+        copy = tmp_path / module.name
+        subprocess.run(["strip", "--strip-unneeded", "-o", str(copy), str(module)], check=True)
+        assert copy.read_bytes() == (release / "native" / module.name).read_bytes(), module.name
+
+
+def test_holds_the_compiled_modules_and_the_byte_code_of_each_python(manifest: Manifest) -> None:
+    for python in manifest.pythons:
+        tag = f"cpython-{python.replace('.', '')}"
+        assert f"native/gate_c.{tag}-x86_64-linux-gnu.so" in manifest.files
+        assert f"app/engine/__pycache__/engine.{tag}.pyc" in manifest.files
+    assert not [path for path in manifest.files if path.startswith("tests/") or path.endswith((".pyx", ".c"))]
+
+
+def test_names_all_it_is_made_of(release: Path) -> None:
+    assert list(differences(release)) == []
+    bill = json.loads((release / "sbom.json").read_text())
+    named = {each["name"] for each in bill["components"]}
+    assert {"aiohttp", "aiosqlite", "msgspec", "pyserial"} <= named
+    assert all(each["licenses"][0]["license"]["name"] for each in bill["components"])
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_runs_and_leaves_its_folder_as_it_was(built: Path, python: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run(built, python, tmp_path, "status", "--data-dir", str(tmp_path), "--json")
+        assert done.returncode == 1 and "store.missing" in done.stderr, done.stderr
+    (unpacked,) = (tmp_path / "plimsoll").iterdir()
+    assert list(differences(unpacked)) == []
