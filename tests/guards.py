@@ -30,6 +30,10 @@ BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOO
 # Loop passes given to a finished test before its leftovers are counted: transports close themselves on the
 # next pass, and the connection that hears of it on the one after.
 SETTLE_PASSES = 5
+# A leftover may wait in its clean-up for what comes no more, say a virtual clock that stands still: a second
+# cancellation ends that wait. Without a bound the whole suite would hang there.
+CANCELS = 3
+CANCEL_S = 1.0
 
 offences: list[str] = []
 
@@ -121,7 +125,11 @@ async def leftovers(before: set[asyncio.Task[Any]]) -> list[str]:
         await asyncio.sleep(0)
     current = asyncio.current_task()
     left = [task for task in asyncio.all_tasks() if task not in before and task is not current]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    remaining = set(left)
+    for _ in range(CANCELS):
+        if not remaining:
+            break
+        for task in remaining:
+            task.cancel()
+        _, remaining = await asyncio.wait(remaining, timeout=CANCEL_S)
     return sorted(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in left)

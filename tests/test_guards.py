@@ -58,6 +58,12 @@ async def test_bad_child_in_the_loop(): blocking.child()
 
 kept = []
 async def test_bad_leaves_a_task(): kept.append(asyncio.create_task(asyncio.sleep(3600)))
+async def test_bad_leaves_a_task_that_waits_in_its_clean_up():
+    async def stubborn():
+        try: await asyncio.sleep(3600)
+        finally: await asyncio.sleep(3600)
+    kept.append(asyncio.create_task(stubborn()))
+    await asyncio.sleep(0)
 async def test_bad_leaves_a_failure():
     async def fail(): raise KeyError("nobody looks")
     asyncio.create_task(fail())
@@ -155,6 +161,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         ("lookup_in_the_loop", "blocking call in the loop: socket.getaddrinfo"),
         ("child_in_the_loop", "blocking call in the loop: subprocess.Popen"),
         ("leaves_a_task", "tasks left running: "),
+        ("leaves_a_task_that_waits_in_its_clean_up", "tasks left running: "),
         ("leaves_a_task_under_hypothesis", "tasks left running: "),
         ("leaves_a_failure", "nobody looks"),
         ("warns", "careful"),

@@ -18,6 +18,7 @@ from app.mcu.native_codec import NativeCodec
 from board.micropython.board import Board
 
 CLOSED, OPEN, ONLY_A = 3, 0, 1
+PATIENCE_S = 10  # of real time, for what takes none
 WATCHDOG_MS = 250  # P_WATCHDOG_MS of the protocol
 IDENTITY = (bytes(range(8)), 1, 77)
 
@@ -94,10 +95,16 @@ class Rig:
         self._task = asyncio.create_task(self.link.run())
 
     async def end(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        """An orderly end of the link; where the rig itself is broken, an end all the same."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        try:
             await self.run(100)
-            await asyncio.gather(self._task, return_exceptions=True)
+        finally:
+            self._task.cancel()  # its farewell waits for our clock, which may have stopped
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(self._task, return_exceptions=True)
 
     async def run(self, ms: int) -> None:
         """Let `ms` milliseconds pass."""

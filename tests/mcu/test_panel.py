@@ -251,6 +251,15 @@ async def test_sends_the_lights_and_sends_them_again_to_a_new_session(rig: Rig) 
     await rig.until(lambda: rig.board.request == wanted, 3_000)
 
 
+async def test_ends_although_nobody_answers_its_farewell(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await running(rig)
+    with monkeypatch.context() as broken:
+        broken.setattr(rig, "board", None)
+        with pytest.raises(AttributeError):
+            await rig.end()
+    assert rig._task is not None and rig._task.done()
+
+
 async def test_stops_the_board_when_the_service_ends(rig: Rig) -> None:
     await running(rig)
     await rig.end()

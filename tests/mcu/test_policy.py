@@ -77,12 +77,14 @@ class Desk(World):
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
     made = Desk()
-    await made.begin_with_board()
-    assert await made.arm()
-    await made.rig.until(lambda: made.rig.board.output)
-    yield made
-    made.engine.stop()
-    await made.rig.end()
+    try:
+        await made.begin_with_board()
+        assert await made.arm()
+        await made.rig.until(lambda: made.rig.board.output)
+        yield made
+    finally:
+        made.engine.stop()
+        await made.rig.end()
 
 
 async def test_holds_on_silence_and_trades_again_by_itself(desk: Desk) -> None:

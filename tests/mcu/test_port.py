@@ -113,7 +113,7 @@ async def test_gives_up_a_tty_that_takes_nothing_and_never_waits_for_it(pty: Pty
 async def test_sends_what_waited_in_order_once_the_tty_takes_it(pty: Pty) -> None:
     port = pty.port()
     sent = bytearray()
-    while not port._waiting:
+    while not port._waiting and port.open:
         piece = len(sent).to_bytes(4, "big")
         port.write(piece)
         sent += piece
