@@ -24,6 +24,6 @@ def report() -> Iterator[Report]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if REPORT.results:
+    if REPORT.results or REPORT.figures:
         terminalreporter.write_sep("=", "the fault matrix")
         terminalreporter.write(REPORT.text())

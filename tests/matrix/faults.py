@@ -35,7 +35,7 @@ class Fault:
     counter: str = ""
     causes: tuple[str, ...] = ()
     heal: tuple[str, ...] = ()
-    frames: int = 6  # good ones each way that must follow before it counts as unharmed
+    frames: int = 5  # good ones each way that must follow before it counts as unharmed
     wraps: bool = False  # re-armed, it must outlive the wrap of the board's time
     away: bool = False  # the host's process is stopped or killed: its own times mean nothing
 
@@ -120,7 +120,7 @@ PARTIES = (
     Fault("tty vanishes and comes back", ("board unplug",), End.HELD, "", LOST, ("board plug",)),
     Fault("host's wall clock jumps ahead", ("desk jump 3600",), End.UNHARMED, frames=26),
     Fault("host's wall clock jumps back", ("desk jump -3600",), End.HELD, "", ("host",), ("desk jump 3600",)),
-    Fault("board's time jumps, then wraps", ("board clock 3000",), End.HELD, "", LOST, wraps=True),
+    Fault("board's time jumps, then wraps", ("board clock 2500",), End.HELD, "", LOST, wraps=True),
 )
 
 SWITCH = (

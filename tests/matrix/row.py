@@ -17,7 +17,7 @@ from tests.matrix.faults import FLOODS, MEGABIT, End, Fault
 from tests.matrix.parties import Parties
 
 PATIENCE_S = 30.0  # for anything; it takes well below a second, a megabit to the slowest board some
-QUIET_FRAMES = 5  # good ones of the host while the healed board must stay off: about 250 ms
+QUIET_FRAMES = 4  # good ones of the host while the healed board must stay off: about 200 ms
 BLOCKED_MS = 100.0  # the loop's longest callback, by the design
 SILENCE_MS = 250  # from the last sign of life to the hold
 TURNS = 5  # of the firmware's loop until its output must be what its state says; one is enough
