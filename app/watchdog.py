@@ -19,6 +19,7 @@ from app.store import Store
 from app.web import words
 
 STATUS_NS = 5_000_000_000  # the line in `systemctl status` is at most this old
+AGAIN_NS = 500_000_000  # between two looks while the watchdog is not fed
 
 log = logging.getLogger("plimsoll")
 
@@ -59,9 +60,17 @@ async def keep_telling(engine: Engine, store: Store, clock: Clock) -> None:
             notify(*(["WATCHDOG=1"] if verdict.feed else []), status(verdict.words))
             journal = _tell_journal(journal, store.failed)
             well = _tell_starving(well, verdict)
-            await asyncio.sleep(max(0, period_ns - (clock.mono_ns() - began_ns)) / NS)
+            spent_ns = clock.mono_ns() - began_ns
+            await asyncio.sleep(pause_ns(period_ns, spent_ns, fed=verdict.feed) / NS)
     finally:
         pulse.close()
+
+
+def pause_ns(period_ns: int, spent_ns: int, *, fed: bool) -> int:
+    """How long until the next look, after one that took `spent_ns`. An unfed watchdog has no second half to
+    lose: a disk that paused and goes on must be seen before systemd ends the process.
+    """
+    return max(0, period_ns - spent_ns) if fed else min(period_ns, AGAIN_NS)
 
 
 def look(engine: Engine, store: Store, clock: Clock, asked_ns: int) -> Verdict:

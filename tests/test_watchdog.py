@@ -13,7 +13,7 @@ from app.clock import NS, SystemClock
 from app.ops import health
 from app.risk.state import Goal
 from app.store import open_journal
-from app.watchdog import Pulse, keep_telling
+from app.watchdog import AGAIN_NS, Pulse, keep_telling, pause_ns
 from tests.engine.test_halt import in_position
 from tests.engine.world import World
 
@@ -99,6 +99,13 @@ async def test_asks_one_question_at_a_time_and_remembers_when(monkeypatch: pytes
     await pulse.beat()
     assert len(asked) == 2 and pulse.asked_ns == 0
     pulse.close()
+
+
+def test_looks_again_soon_while_it_is_not_fed() -> None:
+    """A watchdog of 10 s is fed every 5: a disk that pauses for 4 s must not cost the process."""
+    assert pause_ns(5 * NS, NS, fed=True) == 4 * NS and pause_ns(5 * NS, 6 * NS, fed=True) == 0
+    assert pause_ns(5 * NS, 2 * NS, fed=False) == AGAIN_NS < NS
+    assert pause_ns(1_000, 2 * NS, fed=False) == 1_000
 
 
 def test_the_limit_is_two_seconds() -> None:

@@ -24,6 +24,9 @@ from app.ops.alerts import FEED_NS
 
 FIRST_WAIT_NS, LONGEST_WAIT_NS = 2 * NS, 60 * NS  # between two starts while the venue does not answer
 IN_USE = "store.in_use"  # another command holds the data folder for a moment: systemd starts us again
+ADVICE = (
+    "See the log: journalctl -u plimsoll. Then: systemctl reset-failed plimsoll; systemctl restart plimsoll"
+)
 NO_PAGE = os.EX_CONFIG  # 78, at which systemd stops trying: not even safe mode can start
 
 
@@ -42,10 +45,7 @@ def safe(arguments: Namespace) -> int:
     from app.web.safe import Trouble
 
     logs.set_up()
-    told = Trouble(
-        clean(arguments.reason, REASON_LIMIT),
-        "See the log: journalctl -u plimsoll. Then: systemctl restart plimsoll",
-    )
+    told = Trouble(clean(arguments.reason, REASON_LIMIT), ADVICE)
     _safe(told, places.config_file(arguments))
     return 0
 
