@@ -34,5 +34,29 @@ def test_the_service_imports_nothing_heavy_and_no_tools() -> None:
     assert found & (HEAVY | TOOLS) == set()
 
 
+UPDATERS = {"tuf", "securesystemslib", "urllib3", "cryptography"}
+SERVICE = (
+    "app.compose",
+    "app.cli.service",
+    "app.cli.arguments",
+    "app.demo",
+    "app.web.server",
+    "app.watchdog",
+)
+
+
+def test_the_trading_process_never_loads_the_updaters_packages() -> None:
+    assert imported(list(SERVICE)) & UPDATERS == set()
+
+
+def test_going_back_and_status_need_none_of_them_either() -> None:
+    assert (
+        imported(["app.cli.updating", "app.update.run", "app.update.machine"]) & {*UPDATERS, "msgspec"}
+        == set()
+    )
+    found = imported(["app.update.check"])
+    assert "tuf" in found and "aiohttp" not in found
+
+
 def test_sees_a_heavy_import() -> None:
     assert "numpy" in imported(["numpy"])

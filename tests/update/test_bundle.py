@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import firmware
 from app.update.artifact import MANIFEST, Manifest, differences, manifest_of, unpack
 from tests.guards import ROOT
 
@@ -84,7 +85,8 @@ def test_holds_the_compiled_modules_and_the_byte_code_of_each_python(manifest: M
         tag = f"cpython-{python.replace('.', '')}"
         assert f"native/gate_c.{tag}-x86_64-linux-gnu.so" in manifest.files
         assert f"app/engine/__pycache__/engine.{tag}.pyc" in manifest.files
-    assert not [path for path in manifest.files if path.startswith("tests/") or path.endswith((".pyx", ".c"))]
+    others = [path for path in manifest.files if not path.startswith("board/")]
+    assert not [path for path in others if path.startswith("tests/") or path.endswith((".pyx", ".c"))]
 
 
 def test_names_all_it_is_made_of(release: Path) -> None:
@@ -93,6 +95,22 @@ def test_names_all_it_is_made_of(release: Path) -> None:
     named = {each["name"] for each in bill["components"]}
     assert {"aiohttp", "aiosqlite", "msgspec", "pyserial"} <= named
     assert all(each["licenses"][0]["license"]["name"] for each in bill["components"])
+
+
+@pytest.mark.parametrize("sketch", [firmware.OWNER, firmware.GUEST])
+def test_holds_the_sketch_that_the_checkout_would_make(release: Path, tmp_path: Path, sketch: str) -> None:
+    def told(root: Path, folder: Path) -> dict[str, str]:
+        words = [sys.executable, "-sE", root / "board" / firmware.SKETCHER.name, "sketch", folder, sketch]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        made: dict[str, str] = json.loads(done.stdout)
+        return made
+
+    ours, theirs = told(ROOT, tmp_path / "ours"), told(release, tmp_path / "theirs")
+    assert ours["firmware_hash"] == theirs["firmware_hash"]
+    names = [sorted(p.relative_to(t["sketch"]) for p in Path(t["sketch"]).rglob("*")) for t in (ours, theirs)]
+    assert names[0] == names[1]
+    assert firmware.SKETCHER == ROOT / "board" / "targets.py"
+    assert list(differences(release)) == []
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
