@@ -1,6 +1,6 @@
 """Makes `dist/plimsoll-<version>-linux-<arch>`: one executable file with everything but Python itself.
 
-    python .ci/bundle.py [ARCH]
+    python .ci/bundle.py [ARCH] [--to DIR]
 
 It needs the interpreters of PYTHONS, and for another architecture Debian's cross compiler for it.
 
@@ -11,6 +11,7 @@ hash. The same sources give the same bytes: order, times, modes and byte code de
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -61,21 +62,24 @@ DROPPED = re.compile(
 )
 OWN = ("app", "native")
 OWN_DROPPED = re.compile(r"(^|/)__pycache__/|\.(stamp|new|so|pyx|pxd|c)$|(^|/)build\.py$")
+BOARD = "board"  # the sketch's sources, of which `plimsoll board flash` compiles it on the UNO Q
+BOARD_DROPPED = re.compile(r"^(build|linux|qemu|micropython)/|(^|/)__pycache__/|\.(md|svg)$|^tables\.py$")
 
 
 def main(arguments: list[str]) -> int:
-    arch = arguments[0] if arguments else os.uname().machine
-    if arch not in PYTHONS:
-        sys.exit(f"bundle: no architecture {arch}; known are {', '.join(PYTHONS)}")
+    parser = argparse.ArgumentParser(prog="bundle", description="Make the file to install.")
+    parser.add_argument("arch", nargs="?", choices=tuple(PYTHONS), default=os.uname().machine)
+    parser.add_argument("--to", type=Path, default=ROOT / "dist", metavar="DIR", help="default: dist")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="plimsoll-bundle-") as scratch:
-        made = bundle(arch, Path(scratch))
+        made = bundle(asked.arch, Path(scratch), asked.to)
     size, digest = made.stat().st_size / 1e6, _sha256(made.read_bytes())
-    sys.stdout.write(f"bundle: {made.relative_to(ROOT)}, {size:.1f} MB, sha256 {digest}\n")
+    sys.stdout.write(f"bundle: {made}, {size:.1f} MB, sha256 {digest}\n")
     return 0
 
 
-def bundle(arch: str, scratch: Path) -> Path:
-    """The artifact for `arch`; `scratch` is an empty folder to work in."""
+def bundle(arch: str, scratch: Path, folder: Path) -> Path:
+    """The artifact for `arch`, in `folder`; `scratch` is an empty folder to work in."""
     site = scratch / "site"
     site.mkdir()
     for python in PYTHONS[arch]:
@@ -86,14 +90,15 @@ def bundle(arch: str, scratch: Path) -> Path:
     for package in OWN:
         _take(ROOT / package, site / package, OWN_DROPPED)
     _take(ROOT / "systemd", site / "systemd", OWN_DROPPED)
+    _take(ROOT / BOARD, site / BOARD, BOARD_DROPPED)
     shutil.copy(ROOT / "LICENSE", site / "LICENSE")
     (site / "__main__.py").write_text(MAIN)
     _strip(arch, site)
     _byte_code(PYTHONS[arch], site)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     (site / "sbom.json").write_text(json.dumps(bill_of_materials(site, version), indent=1, sort_keys=True))
-    target = ROOT / "dist" / f"plimsoll-{version}-linux-{arch}"
-    target.parent.mkdir(exist_ok=True)
+    target = folder / f"plimsoll-{version}-linux-{arch}"
+    folder.mkdir(parents=True, exist_ok=True)
     _zip(site, manifest(site, version, arch), target)
     return target
 
