@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app.clock import NS, Clock
-from app.errors import LoginRefused, RateLimited, Refused
+from app.errors import Later, LoginRefused, RateLimited, Refused
 
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 5  # 16 MiB and about 0.2 s on a PC, 1-1.5 s on the board
 SCRYPT_MEMORY = 64 * 2**20  # bytes OpenSSL may use: 128 * n * r is 16 MiB, with room for its own
@@ -212,8 +212,8 @@ class Login:
     async def claim(self, code: Any, password: Any, source: str) -> str:
         """A session token for who sets the first password with the one-time code, which is spent by it.
 
-        Raises RateLimited, LoginRefused (a password is set, no code is live, a wrong code), or Refused for a
-        password of the wrong length, which spends nothing.
+        Raises RateLimited, LoginRefused (a password is set, no code is live, a wrong code), Refused for a
+        password of the wrong length, Later for a disk that cannot keep it; the last two spend nothing.
         """
         if not isinstance(code, str) or not isinstance(password, str):
             raise LoginRefused("claim", hint="a code and a password are texts")
@@ -225,7 +225,10 @@ class Login:
                 raise LoginRefused("claim", hint="no code is valid now, run: plimsoll passwd --code")
             if not self._codes.right(code):
                 return self._failed(source, "wrong code")
-            await asyncio.to_thread(self._file.write, password)
+            try:
+                await asyncio.to_thread(self._file.write, password)
+            except OSError as error:
+                raise Later("page", f"the password cannot be written: {error.strerror}") from None
             await asyncio.to_thread(self._codes.end)
             return self._opened(source)
 

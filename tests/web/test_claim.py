@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -152,6 +154,32 @@ async def test_refuses_what_is_no_claim_and_spends_nothing(
         body = {**body, "code": made[1]}
     assert (await site.post("/api/claim", body)).status == status
     assert made[0].right(made[1])
+
+
+async def test_a_disk_that_cannot_keep_the_password_spends_nothing(
+    site: Site, made: tuple[SetupCode, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as planted:
+        planted.setattr(PasswordFile, "write", full)
+        answer = await site.post("/api/claim", {"code": made[1], "password": PASSWORD})
+    assert answer.status == 503 and "No space left" in answer.json["error"]
+    assert (await site.post("/api/claim", {"code": made[1], "password": PASSWORD})).status == 200
+
+
+async def test_a_disk_that_cannot_remember_the_start_takes_no_code(
+    tmp_path: Path, made: tuple[SetupCode, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("app.web.claim.replace_file", full)
+    async with open_site(tmp_path, codes=made[0], place=LAN) as site:
+        assert (await site.post("/api/claim", {"code": made[1], "password": PASSWORD})).status == 401
+        assert (await site.ask("GET", "/api/snapshot")).status == 401
+        assert (await site.post("/api/stop-entries")).status == 200
 
 
 async def test_a_stranger_on_the_lan_reads_and_stops_and_nothing_else(site: Site) -> None:
