@@ -178,7 +178,7 @@ def test_leaves_no_change_unshown_however_fast_it_follows_another() -> None:
 def test_shows_at_most_ten_pictures_a_second() -> None:
     world = World(show_ns=SHOW_NS).start()
     seen = []
-    world.panel.show = seen.append  # type: ignore[method-assign]
+    world.panel.show = seen.append  # type: ignore[method-assign, assignment]
     for _ in range(100):
         world.clock.advance(SECOND // 100)
         world.engine.telling.show()
