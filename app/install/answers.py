@@ -6,6 +6,7 @@ as a whole, before a byte is written. The key is held as a secret from the momen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -36,6 +37,7 @@ SIMULATED = {
     "market_hub_url": f"http://{SIMULATOR}/hubs/market",
 }
 SAMPLE_ACCOUNT = "[account.1001]"  # the statement that the sample shows
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")  # as TOML writes it
 MOST = Decimal(10_000_000)  # USD, as in the account file
 Usd: TypeAlias = Annotated[Decimal, Meta(description="USD", extra={"ge": -MOST, "le": MOST})]
 STATED_TOGETHER = ("floor", "daily_loss_limit")  # judged with the answers before them
@@ -87,7 +89,7 @@ QUESTIONS = (
     Question("start_balance", "The balance it began with, USD", "number"),
     Question("maximum_loss_limit", "Its maximum loss limit, USD", "number"),
     Question("floor", "The balance at which the venue closes it (floor), USD", "number"),
-    Question("as_of", "The trading day after whose close that floor held, such as 2026-11-20", "number"),
+    Question("as_of", "The trading day after whose close that floor held, such as 2026-11-20", "date"),
     Question("daily_loss_limit", "Its daily loss limit in USD, or none"),
     Question("max_minis", "Most contracts it may hold, in minis", "number"),
     Question("symbols", "What to follow and trade, such as ES NQ", "words", "ES"),
@@ -176,9 +178,14 @@ def _toml(question: Question, said: str) -> str:
         return literal(said.lower().startswith("y"))
     if question.kind == "number":
         plain = said.replace(",", "").replace("$", "").strip()
-        if not plain or not all(c.isascii() and (c.isdigit() or c in "-.") for c in plain):
-            raise SettingsError(question.name, "type a number" if question.name != "as_of" else "type a date")
+        if not NUMBER.fullmatch(plain):
+            raise SettingsError(question.name, "type a number")
         return plain
+    if question.kind == "date":
+        try:
+            return literal(date.fromisoformat(said))
+        except ValueError:
+            raise SettingsError(question.name, "type a date such as 2026-11-20") from None
     return literal(said)
 
 

@@ -178,7 +178,7 @@ def _units(patient: Patient) -> Finding:
 
 
 def _is_made(path: Path, patient: Patient) -> bool:
-    return path.relative_to(patient.places.units).as_posix() in (units.LISTEN, units.BOARD)
+    return path.relative_to(patient.places.units).as_posix() in units.OURS
 
 
 def _drop_ins(patient: Patient) -> Finding:

@@ -76,7 +76,7 @@ def _units(job: Removal) -> str:
 
 def _made(job: Removal) -> Iterator[Path]:
     """What the installer wrote besides units; with `purge` the owner's own drop-ins too."""
-    named = [job.places.units / name for name in (units.LISTEN, units.BOARD)]
+    named = [job.places.units / name for name in units.OURS]
     if job.purge:
         named += job.places.units.glob(f"{OWN_UNITS}*.d/*")
     named += [job.places.rules / RULES_FILE, job.places.command]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.clock import Clock
-from app.config import Settings, load, load_file
+from app.config import load, load_file
 from app.errors import Refused, SettingsError, Theirs
 from app.install import machine, units
 from app.install.edit import keys, with_values
@@ -230,8 +230,9 @@ def drop_ins(places: Places) -> str:
     try:
         wanted = units.drop_ins(load_file(places.settings))
     except SettingsError as error:
-        if not (places.units / units.LISTEN).exists():
-            _put(places.units / units.LISTEN, units.drop_ins(_lan_settings())[units.LISTEN].encode())
+        for name, text in units.drop_ins(load(f'web.host = "{LAN}"', Path("/"))).items():
+            if text and not (places.units / name).exists():
+                _put(places.units / name, text.encode())
         return f"not changed, for the settings are wrong: {error}"
     changed = []
     for name, text in wanted.items():
@@ -243,10 +244,6 @@ def drop_ins(places: Places) -> str:
             durable.flush(target.parent)
             changed.append(f"{name} removed")
     return ", ".join(changed)
-
-
-def _lan_settings() -> Settings:
-    return load(f'web.host = "{LAN}"', Path("/"))
 
 
 def _reload(job: Install) -> str:

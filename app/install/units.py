@@ -19,7 +19,9 @@ SHIPPED = "systemd"  # the folder in a release
 UNIT_KINDS = frozenset({".service", ".socket", ".timer", ".path", ".target"})
 RULES = ".rules"
 LISTEN = "plimsoll.socket.d/10-listen.conf"
+SAFE = "plimsoll-safe.socket.d/10-listen.conf"  # the safe page answers where the page did
 BOARD = "plimsoll.service.d/10-board.conf"
+OURS = (LISTEN, SAFE, BOARD)
 # Started by others: by a failure, by a timer, by the service that needs them. All the rest is enabled.
 FIRST = ("plimsoll.socket", "plimsoll.service")
 MADE = "# Made from /etc/plimsoll/plimsoll.toml by plimsoll install and plimsoll setup: change it there.\n"
@@ -57,7 +59,8 @@ def to_enable(release: Path) -> list[str]:
 def drop_ins(settings: Settings) -> dict[str, str]:
     """Our drop-ins by their path below the units' folder; "" = must not be there. Raises SettingsError."""
     usb = settings.board.required and settings.board.mode == "serial"
-    return {LISTEN: _listen(settings), BOARD: MADE + USB_BOARD if usb else ""}
+    listen = _listen(settings)
+    return {LISTEN: listen, SAFE: listen, BOARD: MADE + USB_BOARD if usb else ""}
 
 
 def _listen(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from app.update.artifact import manifest_of
 from tests.guards import ROOT
 from tests.install.world import DEBIAN, ELF, Machine, install, machine, release, tree
 
-EVERY = 5  # changes between two kills; a step makes some ten, most of them alike
+EVERY = 9  # changes between two kills; a step makes some ten, most of them alike
 
 
 @pytest.fixture
@@ -125,8 +125,9 @@ def test_follows_the_settings_with_its_drop_ins(places: Places, host: Machine, f
     install(places, host, file)
     text = places.settings.read_text()
     places.settings.write_text(text.replace('mode = "owner"', 'mode = "serial"').replace("0.0.0.0", "::1"))
-    assert install(places, host, file)["drop-ins"] == f"{units.LISTEN}, {units.BOARD}"
-    assert "ListenStream=[::1]:8080\n" in (places.units / units.LISTEN).read_text()
+    assert install(places, host, file)["drop-ins"] == ", ".join(units.OURS)
+    for name in (units.LISTEN, units.SAFE):
+        assert "ListenStream=[::1]:8080\n" in (places.units / name).read_text()
     assert "char-ttyACM" in (places.units / units.BOARD).read_text()
     assert host.known("loaded") == host.on_disk()
     places.settings.write_text(text)
