@@ -31,6 +31,11 @@ EXPOSURE = {
     "plimsoll-safe.service": 11,
     "plimsoll-backup.service": 9,
     "plimsoll-failed.service": 7,
+    # The fetcher has the network and no right; who switches and confirms is root with loopback and no more.
+    "plimsoll-update.service": 11,
+    "plimsoll-switch.service": 16,
+    "plimsoll-confirm.service": 16,
+    "plimsoll-recover.service": 9,
 }
 
 
@@ -134,3 +139,25 @@ def test_setpriority_stays_allowed() -> None:
     text = (ROOT / "systemd" / "plimsoll.service").read_text()
     filters = re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE)
     assert filters[-1] == "setpriority" and filters[0] == "@system-service"
+
+
+SWITCHING = ("plimsoll-switch.service", "plimsoll-confirm.service", "plimsoll-recover.service")
+
+
+def test_who_fetches_releases_may_write_none() -> None:
+    assert values("plimsoll-update.service", "User") == ["plimsoll-update"]
+    assert values("plimsoll-update.service", "ReadWritePaths") == ["/var/lib/plimsoll-update/downloads"]
+    assert values("plimsoll-update.service", "CapabilityBoundingSet") == [""]
+
+
+@pytest.mark.parametrize("unit", SWITCHING)
+def test_who_switches_releases_reaches_no_network(unit: str) -> None:
+    assert values(unit, "IPAddressDeny") == ["any"]
+    assert values(unit, "IPAddressAllow") in ([], ["localhost"])
+
+
+@pytest.mark.parametrize("unit", ["plimsoll-update.service", *SWITCHING])
+def test_the_updater_runs_from_its_own_copy(unit: str) -> None:
+    (command,) = values(unit, "ExecStart")
+    assert command.startswith("/usr/bin/python3 -sE /opt/plimsoll/updater/__main__.py update ")
+    assert values(unit, "ConditionPathExists") == ["/opt/plimsoll/updater"]
