@@ -115,6 +115,9 @@ def adopt(
     if found is None:
         return None
     target = own / found.name
+    for path in own.iterdir():
+        if path.is_file() and path != target:
+            path.unlink()  # of a release that is not wanted any more
     if not is_file(target, found.length, found.sha256):
         _copy(folder / FILES / found.sha256, target, found.length)
     if not is_file(target, found.length, found.sha256):

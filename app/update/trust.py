@@ -105,8 +105,8 @@ class Trust:
         at_s = signed.unrecognized_fields.get(SIGNED_AT, 0)
         signed_ns = at_s * NS if type(at_s) is int else 0
         expires_ns = int(signed.expires.timestamp()) * NS
-        known = max(self.floor_ns(), min(signed_ns, expires_ns))
-        document = {"floor_ns": max(known, self._clock.wall_ns())}
+        shown_ns = max(signed_ns, self._clock.wall_ns())
+        document = {"floor_ns": max(self.floor_ns(), min(shown_ns, expires_ns))}
         durable.write(self._folder / CLOCK, json.dumps(document).encode())
 
     def _flush(self) -> None:

@@ -176,6 +176,15 @@ def test_promise_17_who_switches_believes_no_metadata_of_who_downloads(device: D
         device.adopt()
 
 
+def test_space_of_unwanted_adoptions_comes_back(device: Device) -> None:
+    device.fetch()
+    _, first = device.adopt()
+    device.repository.add("0.3.0")
+    device.fetch()
+    _, second = device.adopt()
+    assert second.exists() and not first.exists()
+
+
 def test_nothing_to_adopt_where_the_newest_runs(device: Device) -> None:
     device.fetch()
     device.here = Here(

@@ -43,6 +43,15 @@ def test_promise_8_a_good_release_is_committed(board: Board) -> None:
     assert switch.linked(board.places.home, switch.UPDATER) == board.name("0.2.0")
 
 
+def test_promise_4_the_floor_rises_at_a_commit_and_never_falls(board: Board) -> None:
+    floors: list[str] = []
+    board.apply(driver=board.driver(lambda step: floors.append(board.ota.floor)))
+    assert set(floors[: floors.index("0.2.0")]) == {"0.1.0"} and board.ota.floor == "0.2.0"
+    assert len(floors) - floors.index("0.2.0") == 2  # PRUNE and COPY, after the commit
+    board.driver().back("an operator said so")
+    assert board.ota.floor == "0.2.0"
+
+
 def test_promise_10_the_release_before_is_kept_and_older_ones_go(board: Board) -> None:
     board.apply("0.2.0")
     board.apply("0.3.0")

@@ -17,6 +17,7 @@ from app.clock import NS, VirtualClock
 from app.errors import PlimsollError, Refused, Theirs
 from app.update import keys
 from app.update.fetch import Web
+from app.update.release import DAYS
 from app.update.trust import Trust
 from tests.guards import ROOT
 from tests.update.repositories import Published, Site, published, secret, serving, today
@@ -193,6 +194,15 @@ def test_promise_7_a_signature_raises_the_floor(tmp_path: Path, repository: Publ
     assert trust.floor_ns() == repository.clock.wall_ns() // NS * NS
     with pytest.raises(Refused):
         trust.offers()
+
+
+def test_promise_7_a_clock_far_ahead_locks_no_longer_than_the_metadata_lives(
+    tmp_path: Path, repository: Published, site: Site
+) -> None:
+    clock = VirtualClock(2_208_988_800 * NS)  # 2040; only the floor's clock, or all would be expired
+    assert offers(tmp_path, repository, site, clock) == ["0.2.0"]
+    floor_ns = Trust(tmp_path / "device", b"", "", Web(clock), clock, 0).floor_ns()
+    assert floor_ns == repository.clock.wall_ns() // NS * NS + DAYS["timestamp"] * 86_400 * NS
 
 
 @pytest.mark.parametrize("kept", [b"", b"\xff", b"{}", b'{"floor_ns": "x"}', b"[" * 900, b"x" * 5_000])
