@@ -7,6 +7,7 @@ The owner's files are never overwritten.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import stat
 import tomllib
@@ -247,19 +248,33 @@ def drop_ins(places: Places) -> str:
 
 
 def _reload(job: Install) -> str:
-    """Units on disk are compared with what systemd has loaded, so an interrupted run is made up for."""
-    if job.host.live and not _stale(job):
+    """What was read is remembered, for a run that was interrupted between writing and reading. Devices that
+    are there already get their new owner by the trigger.
+    """
+    mark, now = job.places.update / "read", _digest(job)
+    if _marked(mark) == now and not _stale(job):
         return ""
     job.host.run("systemctl", "daemon-reload")
     job.host.run("udevadm", "control", "--reload")
     job.host.run("udevadm", "trigger", "--subsystem-match=tty", "--subsystem-match=leds", "--action=add")
+    durable.write(mark, now.encode())
     return "systemd and udev read them"
 
 
 def _stale(job: Install) -> bool:
+    """Whether systemd holds a unit that is not the one on disk: somebody edited it, and it was put right."""
+    if not job.host.live:
+        return False
     names = units.to_enable(job.release)
-    said = job.host.run("systemctl", "show", "--property=NeedDaemonReload,LoadState", *names)
-    return "NeedDaemonReload=yes" in said or "LoadState=not-found" in said
+    return "=yes" in job.host.run("systemctl", "show", "--property=NeedDaemonReload", *names)
+
+
+def _digest(job: Install) -> str:
+    """Of everything that systemd and udev read of us, as it lies there."""
+    ours = [target for _, target in units.shipped(job.release, job.places)]
+    ours += [path for path in (job.places.units / name for name in units.OURS) if path.exists()]
+    contents = b"".join(hashlib.sha256(durable.read(path, SAMPLE_LIMIT)).digest() for path in ours)
+    return hashlib.sha256(contents).hexdigest()
 
 
 def _code(job: Install) -> str:
@@ -285,7 +300,8 @@ def _start(job: Install) -> str:
     """A service that runs another release, or from before a change of its units, is started again."""
     if not job.host.live:
         return ""
-    wanted = [name for name in units.to_enable(job.release) if not _runs(job.host, name)]
+    lasting = [name for name in units.to_enable(job.release) if units.lasts(name)]
+    wanted = [name for name in lasting if not _runs(job.host, name)]
     mark = job.places.update / "installed"
     fresh = _marked(mark) != job.manifest.name
     if fresh and units.FIRST[1] not in wanted:

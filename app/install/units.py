@@ -56,6 +56,11 @@ def to_enable(release: Path) -> list[str]:
     return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
+def lasts(name: str) -> bool:
+    """Whether a unit runs on once it was started; the other services do their work at boot and end."""
+    return name in FIRST or not name.endswith(".service")
+
+
 def drop_ins(settings: Settings) -> dict[str, str]:
     """Our drop-ins by their path below the units' folder; "" = must not be there. Raises SettingsError."""
     usb = settings.board.required and settings.board.mode == "serial"

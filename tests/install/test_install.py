@@ -52,6 +52,9 @@ def test_puts_everything_into_its_place(places: Places, host: Machine, file: Pat
         assert (places.units / unit.name).read_bytes() == unit.read_bytes()
     assert (places.rules / "60-plimsoll.rules").exists()
     assert {"plimsoll.service", "plimsoll.socket"} <= host.known("enabled") & host.known("active")
+    assert not [
+        name for name in host.known("active") if name.endswith(".service") and name not in units.FIRST
+    ]
     assert host.known("loaded") == host.on_disk()
     assert "plimsoll" in (places.root / "etc/group").read_text().splitlines()[1]
     assert said["one-time code"].startswith("ABCD-EFGH")
@@ -105,12 +108,16 @@ def test_mends_an_edited_unit_a_damaged_release_and_open_permissions(
     install(places, host, file)
     before = tree(places.root)
     (places.units / "plimsoll.service").write_text("[Service]\nExecStart=/bin/true\n")
+    host.run("systemctl", "daemon-reload")  # as who edits a unit does
     (places.home / "current/__main__.py").write_text("raise SystemExit(1)\n")
     places.data.chmod(0o755)
     places.key.chmod(0o644)
     said = install(places, host, file)
     assert tree(places.root) == before
-    assert [name for name, done in said.items() if done] == ["folders", "release", "credentials", "units"]
+    assert [name for name, done in said.items() if done] == [
+        *("folders", "release", "credentials", "units", "reload")
+    ]
+    assert host.known("loaded") == host.on_disk()
 
 
 def test_leaves_drop_ins_of_the_owner_alone(places: Places, host: Machine, file: Path) -> None:
