@@ -204,6 +204,9 @@ class Server:
             return
         if name == "line":
             self.desk.line.order(values[0], values[1] if len(values) > 1 else "")
+        elif name == "forget":
+            self.meter.forget()
+            self.desk.link.silence_ms = 0
         elif name == "jump":
             self.desk.clock.jump(int(values[0]))
         elif name == "halt":

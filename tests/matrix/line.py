@@ -36,6 +36,7 @@ class FaultyLine:
     async def dial(self, received: Callable[[bytes], None], lost: Callable[[str], None]) -> FaultyLine:
         """Open the port. The transport is this object: whoever dialled last has it."""
         self._received = received
+        self._line._sent.clear()  # a replay is of this session: one of an earlier would be a wrong session
         self._port = Port(self._device, BAUD, self._take, lost)
         return self
 

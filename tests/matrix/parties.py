@@ -27,6 +27,7 @@ from tests.mcu.virtual import Virtual, started
 ANSWER_S = 20.0  # for what takes a millisecond: the machine may stall
 PAUSE_S = 0.005  # between two looks at a board that others are busy with
 STOP_S = 5.0
+HOLDS = 2  # rows that held, on one engine: the next one may add a hold by a stall
 
 
 def _virtual() -> list[str]:
@@ -86,12 +87,6 @@ class DeskProcess:
         told: dict[str, Any] = json.loads(line)
         return told
 
-    def pause(self) -> None:
-        """Let a moment pass; ends early when the process does."""
-        out = self._process.stdout
-        assert out is not None
-        select.select([out], [], [], PAUSE_S)
-
     def stop(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
 
@@ -113,17 +108,29 @@ class Parties:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self._folder = name, folder
         self._command = COMMANDS[name]()
+        self.holds = 0  # that the desk's engine remembers
         self._starts = 0
         self._stack = ExitStack()
         self.renew()
 
     def renew(self) -> None:
         self.close()
+        self.holds = 0
         self._starts += 1
         place = self._folder / str(self._starts)
         place.mkdir()
         self.board: Virtual = self._stack.enter_context(started(self._command, place))
         self.desk = self._host(place)
+
+    def rest(self) -> None:
+        """Before a row: an engine that was held more than three times within an hour would want a person."""
+        fresh = self.holds >= HOLDS
+        self.desk.ask("new" if fresh else "forget")
+        self.holds = 0 if fresh else self.holds
+
+    def pause(self) -> None:
+        """Let a moment pass for the others."""
+        select.select([], [], [], PAUSE_S)
 
     def succeed(self) -> None:
         """The host was killed: its successor finds the latch armed."""
