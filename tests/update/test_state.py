@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,6 @@ def test_a_file_that_is_not_ours_is_said_aloud(tmp_path: Path, change: dict[str,
     st.binary(max_size=300) | st.sampled_from([b"[" * 5_000, b"null", b"{}", b'{"format": 1}', b"9" * 5_000])
 )
 def test_rubbish_is_never_an_error(data: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "ota.json").write_bytes(data)
         ota, problem = state.load(Path(folder), "")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from app.clock import NS, VirtualClock
+from app.clock import VirtualClock
 from app.update import switch
 from app.update.decide import Exposure, Offer, Probe, Step
 from app.update.run import Driver, Places
@@ -136,7 +136,3 @@ def offer(file: Path) -> Offer:
     name = name_of(file)
     size = os.path.getsize(file)
     return Offer(str(file), name, version_of(name), "x", (), (), 2, "0", size, size, "0" * 64)
-
-
-def seconds(count: int) -> int:
-    return count * NS
