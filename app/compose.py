@@ -40,7 +40,7 @@ from app.engine.snapshot import Snapshot
 from app.errors import Ours, Refused, SettingsError
 from app.mcu import boards
 from app.mcu.link import Link
-from app.ops import sockets
+from app.ops import progress, sockets
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import fed, notify, starting, status
@@ -143,6 +143,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     panel.connect(engine)
     if isinstance(panel, Link):
         jobs.append(("board", panel.run))
+        watching = partial(progress.watch, panel.updating, clock)
+        jobs.append(("update lights", partial(keep_running, "update lights", watching, clock)))
     commands = Commands(engine, watch)
     starting("opening the page")
     web = Web(clock, commands, engine.snapshot, passwords, place, codes)

@@ -71,7 +71,8 @@ class Link:
     def __init__(self, mode: str, clock: Clock, dial: Dial, codec: Any, leds: Leds | None = None) -> None:
         self.mode = mode
         self.sessions = 0
-        self.updating = False  # a new version is being installed; the lights say so
+        self._updating = False  # a new version is being installed; the lights say so
+        self._shown: Snapshot | None = None
         self._clock, self._dial, self._leds = clock, dial, leds
         self._codec = codec
         self._engine: Trips | None = None
@@ -99,10 +100,17 @@ class Link:
         """Whom to tell. Until the first session the engine hears nothing, which is silence to it."""
         self._engine = engine
 
+    def updating(self, going_on: bool) -> None:
+        """Whether a new version is being installed: the lights say so at once."""
+        changed, self._updating = going_on != self._updating, going_on
+        if changed and self._shown is not None:
+            self.show(self._shown)
+
     def show(self, snapshot: Snapshot) -> None:
         """Ask for the lights of `snapshot`, and let the board run where trading is open."""
+        self._shown = snapshot
         self._open = snapshot.state == "active"
-        self._status = lights.status(snapshot, updating=self.updating)
+        self._status = lights.status(snapshot, updating=self._updating)
         self._wanted = (self._status, *lights.figures(snapshot))
         if self._session is not None:
             self._session.lights(*self._wanted)

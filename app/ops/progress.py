@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from app.clock import NS, Clock
 from app.errors import clean
+from app.ops.supervisor import pause
 
 STATUS_FILE = "status.json"  # in the folder that systemd made for the service below /run
 FOLDER = "RUNTIME_DIRECTORY"
 FILE_LIMIT = 4_096  # bytes; it is a line
+LOOK_NS = 1 * NS  # between two looks for the lights: a person watches them
 WORDS_LIMIT = 80  # characters of the line that are shown
 
 
@@ -27,3 +31,10 @@ def doing() -> str:
         return ""
     words = told.get("doing", "") if isinstance(told, dict) else ""
     return clean(words, WORDS_LIMIT) if isinstance(words, str) else ""
+
+
+async def watch(told: Callable[[bool], None], clock: Clock) -> None:
+    """Say every second whether an update is under way, until cancelled."""
+    while True:
+        told(bool(doing()))
+        await pause(clock, LOOK_NS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from app.ops.progress import FILE_LIMIT, FOLDER, STATUS_FILE, WORDS_LIMIT, doing
+from app.clock import VirtualClock
+from app.ops.progress import FILE_LIMIT, FOLDER, LOOK_NS, STATUS_FILE, WORDS_LIMIT, doing, watch
 
 
 @pytest.fixture
@@ -35,3 +37,16 @@ def test_keeps_it_to_one_short_line(file: Path) -> None:
 def test_is_silent_where_systemd_made_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FOLDER, raising=False)
     assert doing() == ""
+
+
+async def test_watches_for_an_update_to_begin_and_to_end(file: Path) -> None:
+    clock, heard = VirtualClock(0), list[bool]()
+    watching = asyncio.create_task(watch(heard.append, clock))
+    for text in ('{"doing": "switching"}', '{"doing": ""}'):
+        await asyncio.sleep(0)
+        file.write_text(text)
+        clock.advance(LOOK_NS)
+        await asyncio.sleep(0)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert heard == [False, True, False]
