@@ -46,6 +46,7 @@ SHOWN_TO_SERVICE = Path("/run/plimsoll")
 LOCK = SHOWN_TO_SERVICE / "update.lock"
 EMBEDDED = Path(__file__).resolve().parents[1] / "update" / "root.json"
 ROOT_LIMIT = 65_536  # bytes
+EVERYWHERE = ("0.0.0.0", "::", "[::]")  # a page there answers on this machine's loopback too
 FETCH_LIMIT_S = 4_000  # a download has an hour
 OUTCOMES = {
     COMMITTED: 0,
@@ -63,6 +64,7 @@ class Wanted:
     url: str = ""
     automatic: bool = False
     root_file: str = ""
+    host: str = "127.0.0.1"
     port: int = 8080
     data_dir: str = "/var/lib/plimsoll"
 
@@ -111,6 +113,7 @@ def wanted(file: Path) -> Wanted:
         url=one("update", "url", usual.url),
         automatic=one("update", "automatic", usual.automatic),
         root_file=one("update", "root_file", usual.root_file),
+        host=one("web", "host", usual.host),
         port=one("web", "port", usual.port),
         data_dir=one("", "data_dir", usual.data_dir),
     )
@@ -136,7 +139,8 @@ def _driver(arguments: Namespace) -> Driver:
     clock = SystemClock()
     settings = wanted(places.config_file(arguments))
     journal = Path(settings.data_dir) / "state.db"
-    world = Systemd(Page(port=settings.port), LOCK, journal, clock)
+    host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host.strip("[]")
+    world = Systemd(Page(host, settings.port), LOCK, journal, clock)
     teller = Teller(arguments.memory, clock, (SHOWN_TO_SERVICE,))
     return Driver(Places(arguments.home, arguments.memory), world, clock, teller)
 

@@ -34,7 +34,7 @@ FOLDERS = (
     Folder("var/lib/plimsoll", 0o700, USER),
     Folder("var/lib/plimsoll/backups", 0o700, USER),
     Folder("var/lib/plimsoll-update", 0o755),
-    Folder("var/lib/plimsoll-update/downloads", 0o750, UPDATE_USER),
+    Folder("var/lib/plimsoll-update/downloads", 0o755, UPDATE_USER),
 )
 
 

@@ -13,6 +13,7 @@ from app.cli.updating import Wanted, wanted
 from app.clock import VirtualClock
 from app.update import machine, state, switch
 from app.update.decide import Exposure
+from app.update.machine import Page
 from tests.update.repositories import PASSPHRASE, Site, made, name_of, serving
 from tests.update.worlds import World
 
@@ -150,6 +151,24 @@ def test_settings_broken_by_hand_do_not_take_the_way_back_away(tmp_path: Path, t
     file = tmp_path / "plimsoll.toml"
     file.write_bytes(text.encode(errors="surrogateescape"))
     assert wanted(file) == wanted(tmp_path / "none") == Wanted()
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("0.0.0.0", "127.0.0.1"), ("[::]", "127.0.0.1"), ("192.168.1.5", "192.168.1.5")]
+)
+def test_asks_the_page_where_the_settings_say_it_is(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, host: str, asked: str
+) -> None:
+    pages: list[Page] = []
+
+    def world(page: Page, *_: object) -> World:
+        pages.append(page)
+        return World(appliance.folder, VirtualClock(0))
+
+    monkeypatch.setattr(updating, "Systemd", world)
+    appliance.config.write_text(f'[web]\nhost = "{host}"\nport = 8081\n')
+    assert appliance.update("confirm") == 0
+    assert pages == [Page(asked, 8081)]
 
 
 @pytest.mark.parametrize("words", [["rotate", "nobody"], ["publish", "this"], ["sign", "/nowhere"]])
