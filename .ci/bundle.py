@@ -58,7 +58,7 @@ sys.exit(main())
 '''
 # Of packages: tests, sources of compiled modules, type stubs, console scripts, what no start ever reads.
 DROPPED = re.compile(
-    r"(^|/)(tests?|__pycache__|bin)/|\.(pyx|pxd|pxi|c|h|cpp|pyi|hpp|template)$|(^|/)(RECORD|INSTALLER|REQUESTED)$"
+    r"(^|/)(tests?|test_data|__pycache__|bin)/|\.(pyx|pxd|pxi|c|h|cpp|pyi|hpp|template)$|(^|/)(RECORD|INSTALLER|REQUESTED)$"
 )
 OWN = ("app", "native")
 OWN_DROPPED = re.compile(r"(^|/)__pycache__/|\.(stamp|new|so|pyx|pxd|c)$|(^|/)build\.py$")

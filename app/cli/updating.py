@@ -83,6 +83,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Do it. Exit code 0 done or nothing to do, 1 failed or went back, 3 it waits or was refused."""
+    _only_our_own()
     called: dict[str, Callable[[Namespace], int]] = {
         "status": _status,
         "check": _check,
@@ -94,6 +95,14 @@ def run(arguments: Namespace) -> int:
         return called[arguments.what](arguments)
     with locks.alone(arguments.memory):
         return _repair(arguments.what, _driver(arguments), arguments.now)
+
+
+def _only_our_own() -> None:
+    """Signatures are checked by the release's own code, in 28 MB: a `cryptography` that Debian may have
+    installed is neither pinned nor needed, and would take 20 MB more.
+    """
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("cryptography", None)
 
 
 def wanted(file: Path) -> Wanted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from app.clock import VirtualClock
 from app.update import machine, state, switch
 from app.update.decide import Exposure
 from app.update.machine import Page
+from tests.guards import ROOT
 from tests.update.repositories import PASSPHRASE, Site, made, name_of, serving
 from tests.update.worlds import World
 
@@ -183,3 +186,21 @@ def test_release_rotates_and_withdraws(appliance: Appliance, site: Site) -> None
     assert appliance.update("fetch") == 0
     assert appliance.release("withdraw", file.name) == 0 and appliance.release("publish") == 0
     assert appliance.update("check") == 0
+
+
+PROBE = """
+import re, sys
+from app.cli import main
+code = main(["update", "check", "--config", sys.argv[1], "--home", sys.argv[2], "--memory", sys.argv[3]])
+status = open("/proc/self/status").read()
+print(code, re.search(r"VmHWM:\\s+(\\d+) kB", status)[1], sys.modules["cryptography"])
+"""
+CHECK_KB = 30_000  # the highest that looking for a release may ever hold
+
+
+def test_a_look_takes_little_memory_and_no_code_that_is_not_ours(appliance: Appliance, site: Site) -> None:
+    words = [sys.executable, "-c", PROBE, str(appliance.config), str(appliance.home), str(appliance.memory)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    code, kilobytes, cryptography = done.stdout.splitlines()[-1].split()
+    assert (code, cryptography) == ("0", "None") and int(kilobytes) < CHECK_KB
