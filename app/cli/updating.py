@@ -47,6 +47,14 @@ LOCK = SHOWN_TO_SERVICE / "update.lock"
 EMBEDDED = Path(__file__).resolve().parents[1] / "update" / "root.json"
 ROOT_LIMIT = 65_536  # bytes
 EVERYWHERE = ("0.0.0.0", "::", "[::]")  # a page there answers on this machine's loopback too
+OPTIONAL = (
+    "asn1crypto",
+    "boto3",
+    "botocore",
+    "cryptography",
+    "hvac",
+    "sigstore",
+)  # tuf's, for signing elsewhere
 FETCH_LIMIT_S = 4_000  # a download has an hour
 OUTCOMES = {
     COMMITTED: 0,
@@ -98,11 +106,12 @@ def run(arguments: Namespace) -> int:
 
 
 def _only_our_own() -> None:
-    """Signatures are checked by the release's own code, in 28 MB: a `cryptography` that Debian may have
-    installed is neither pinned nor needed, and would take 20 MB more.
+    """Signatures are checked by the release's own code, in 28 MB: what the system may have installed and tuf
+    would load too is neither pinned nor needed, and would take up to 20 MB more.
     """
     modules: dict[str, Any] = sys.modules
-    modules.setdefault("cryptography", None)
+    for name in OPTIONAL:
+        modules.setdefault(name, None)
 
 
 def wanted(file: Path) -> Wanted:
