@@ -96,10 +96,10 @@ cdef class Market:
 
 @cython.locals(
     starts=int64_t[::1], opens=int64_t[::1], highs=int64_t[::1], lows=int64_t[::1], closes=int64_t[::1],
-    volumes=int64_t[::1], i=Py_ssize_t, count=Py_ssize_t,
+    volumes=int64_t[::1], i=Py_ssize_t,
     first=Py_ssize_t, when=int64_t, last=int64_t, end=int64_t, high=int64_t, low=int64_t, room=int64_t
 )
-cdef int _coarsen(Bars bars, int64_t length, _Day day, Bars out) except -1
+cdef int _coarsen(Bars bars, Py_ssize_t count, int64_t length, _Day day, Bars out) except -1
 
 @cython.locals(
     i=Py_ssize_t, count=Py_ssize_t, first=Py_ssize_t, when=int64_t, last=int64_t, end=int64_t, price=int64_t,

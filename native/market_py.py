@@ -1,4 +1,4 @@
-# cython: boundscheck=False, wraparound=False, initializedcheck=False
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
 """The market of one symbol: merged quote, bars of several timeframes, their indicators. Also in batch.
 
 Source of both twins: the build compiles this very file, typed by ``market_c.pxd``, to ``native.market_c``.
@@ -7,7 +7,9 @@ the start of the trading day, and the last one of a day ends with it; which day 
 the caller, once a day, for time zones do not belong here. A window without a trade has no bar.
 
 Indices are not checked in the compiled twin, which saves a quarter of the batches' time. Each is below a
-count that was held against the room; the same tests pass on the pure twin, where Python checks them all.
+count that was held against the room; the same tests pass on the pure twin, where Python checks them all. Nor
+is None looked for inside, which the batches would pay at every bar: what comes from outside is an object until
+a public function has read something of it.
 """
 
 from __future__ import annotations
@@ -421,14 +423,13 @@ def coarsen(bars: Bars, minutes: int, day_of: DayOf, out: Bars | None = None) ->
     if out is bars:
         raise ValueError("bars cannot be coarsened into themselves")
     length, result = _length_ns(minutes), _emptied(out)
-    _coarsen(bars, length, _Day(day_of), result)
+    _coarsen(bars, bars.count, length, _Day(day_of), result)
     return result
 
 
-def _coarsen(bars: Bars, length: int, day: _Day, out: Bars) -> int:
+def _coarsen(bars: Bars, count: int, length: int, day: _Day, out: Bars) -> int:
     starts, opens, highs = bars._start_ns, bars._open, bars._high
     lows, closes, volumes = bars._low, bars._close, bars._volume
-    count = bars.count
     first, high, low, room = 0, 0, 0, 0
     end, last = _MIN, -1
     for i in range(count):
