@@ -8,8 +8,8 @@ the caller, once a day, for time zones do not belong here. A window without a tr
 
 Indices are not checked in the compiled twin, which saves a quarter of the batches' time. Each is below a
 count that was held against the room; the same tests pass on the pure twin, where Python checks them all. Nor
-is None looked for inside, which the batches would pay at every bar: what comes from outside is an object until
-a public function has read something of it.
+is None looked for inside, which the batches would pay at every bar: what comes from outside is an object
+until a public function has read something of it.
 """
 
 from __future__ import annotations

@@ -254,9 +254,11 @@ async def test_sends_the_lights_and_sends_them_again_to_a_new_session(rig: Rig) 
 async def test_the_lights_say_at_once_that_an_update_is_under_way_and_that_it_is_over(rig: Rig) -> None:
     await running(rig)
     rig.link.updating(True)
-    await rig.until(lambda: rig.board.request[0] == lights.UPDATING, 500)
+    await rig.run(200)
+    assert rig.board.request[0] == lights.UPDATING
     rig.link.updating(False)
-    await rig.until(lambda: rig.board.request[0] == lights.IN_POSITION, 500)
+    await rig.run(200)
+    assert rig.board.request[0] == lights.IN_POSITION
 
 
 async def test_ends_although_nobody_answers_its_farewell(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
