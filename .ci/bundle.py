@@ -233,11 +233,11 @@ def manifest(site: Path, version: str, arch: str) -> bytes:
     for path in _files(site):
         data = path.read_bytes()
         files[path.relative_to(site).as_posix()] = [_sha256(data), len(data)]
-    commit = _output("git", "-C", str(ROOT), "rev-parse", "HEAD")
+    commit, built_s = _commit()
     document = {
         **{"version": version, "commit": commit, "arch": arch, "pythons": PYTHONS[arch], "files": files},
         "schema": STATE.version,
-        "built_s": int(_output("git", "-C", str(ROOT), "show", "--no-patch", "--format=%ct", "HEAD")),
+        "built_s": built_s,
     }
     return json.dumps(document, indent=0, sort_keys=True).encode()
 
@@ -315,8 +315,15 @@ def _said(python: str, program: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def _commit() -> tuple[str, int]:
+    """The checkout's commit and when it was made; unknown where git does not answer for this folder."""
+    words = ("git", "-C", str(ROOT), "show", "--no-patch", "--format=%H %ct", "HEAD")
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", 0
+    commit, made_s = done.stdout.split()
+    return commit, int(made_s)
 
 
 if __name__ == "__main__":
