@@ -61,9 +61,10 @@ def phrase(code: str) -> str:
 def because(reason: ReasonView) -> str:
     """One reason as one sentence part: "the session is closed; ends 18:00 New York".
 
-    What a condition waited for is not said again once it is over.
+    What a condition waited for is not said again once it is over, nor a detail that only repeats the phrase.
     """
-    detail = f" ({once(reason.detail)})" if reason.detail and not _over(reason) else ""
+    said = reason.detail in ("", phrase(reason.code)) or _over(reason)
+    detail = "" if said else f" ({once(reason.detail)})"
     ends = _ends(reason)
     return phrase(reason.code) + detail + (f"; {ends}" if ends else "")
 

@@ -236,3 +236,12 @@ def test_shows_the_price_of_an_order_or_that_there_is_none(
 ) -> None:
     view = replace(ACTIVE, orders=(order(type=kind, stop=stop, limit=limit),))
     assert f'<td class="num">{shown}</td>' in render(view, {}).slots["orders"]
+
+
+def test_a_detail_that_repeats_the_phrase_is_not_said_twice() -> None:
+    opened = ReasonView(
+        "switch", "person", "*", "halted", "flat", 0, 0, "the switch was opened", "a person re-arms"
+    )
+    assert words.because(opened) == "the switch was opened; ends when a person re-arms"
+    contact = replace(opened, detail="contact a")
+    assert words.because(contact) == "the switch was opened (contact a); ends when a person re-arms"
