@@ -206,3 +206,4 @@ async def test_a_client_that_reads_nothing_is_cut_and_leaves_the_hub(
     async with asyncio.timeout(5):
         while (await stuck.socket.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
+    await hub.socket.close()  # its answer is on the way: the session alone would leave the connection open
