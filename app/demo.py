@@ -23,7 +23,7 @@ from typing import Any
 from app import compose
 from app.clock import MS, NS
 from app.config import load_file
-from app.errors import Refused, Unreachable, clean
+from app.errors import Refused, Unable, Unreachable, clean
 from app.mcu.virtual import VirtualBoard, build
 from app.store import InstanceLock
 
@@ -132,9 +132,7 @@ def _alone(home: Path) -> Path:
         if refusal.rule != "store.in_use":
             raise
         hint = "stop it, or use another folder with --home"
-        running = Refused("demo.running", f"a demo is already running in {home}", hint=hint)
-        running.exit_code = 1  # a condition of the machine, not a trading rule
-        raise running from None
+        raise Unable("demo.running", f"a demo is already running in {home}", hint=hint) from None
     return data
 
 

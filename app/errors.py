@@ -9,7 +9,8 @@
     |   `-- RateLimited         a budget is spent; `retry_after_ns` says when
     `-- Refused           a rule said no; names the rule, the value and the limit
         |-- SettingsError       a setting is unknown, of the wrong type or out of bounds
-        `-- LoginRefused        the venue knows us and says no
+        |-- LoginRefused        the venue knows us and says no
+        `-- Unable              a condition of the machine, not a trading rule: missing, taken, full
 
 Errors carry fields, not formatted prose; `str(error)` is one line fit for the owner's eyes and never holds a
 secret. Exit codes of the command line follow the tree: Refused 3, SettingsError 2, everything else 1.
@@ -101,6 +102,12 @@ class SettingsError(Refused):
         words = clean(problem, OWN_TEXT_LIMIT)
         super().__init__(f"setting {key}", "", "", words)
         self.key, self.problem = key, words
+
+
+class Unable(Refused):
+    """Something on this machine is missing, taken or full; a person mends it. No trading rule was asked."""
+
+    exit_code = 1
 
 
 class LoginRefused(Refused):

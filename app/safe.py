@@ -18,7 +18,7 @@ from typing import Any
 from app.clock import NS, SystemClock
 from app.config import Notify
 from app.config.salvage import salvage
-from app.errors import Later, LoginRefused, Refused, SettingsError, clean
+from app.errors import Later, LoginRefused, Refused, SettingsError, Unable, clean
 from app.ops import sockets
 from app.ops.alerts import URGENT, Alert
 from app.ops.notifier import Notifier, Target
@@ -114,9 +114,7 @@ class SafeCommands:
             self._mark.remove()
             log.warning("halted by %s %s: the next start waits for a re-arm", clean(by, 60), clean(why))
             return {"done": "halt", "state": "halted", **told}
-        refused = Refused("safe_mode", self._told.reason, hint=self._told.advice)
-        refused.exit_code = 1  # a condition of the machine, not a trading rule
-        raise refused
+        raise Unable("safe_mode", self._told.reason, hint=self._told.advice)
 
     async def settled(self) -> None:
         """Until a halt is on disk."""

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from app.cli import places
 from app.clock import SystemClock
-from app.errors import Refused
+from app.errors import Unable
 from app.store import backup as backups
 
 FOLDER = "backups"  # below the data folder, unless --to says otherwise
@@ -33,9 +33,7 @@ def restore(arguments: Namespace) -> int:
     """Put one back. The service must not run; it comes back halted until a person re-arms."""
     data, source = places.data_dir(arguments), arguments.backup.absolute()
     if not source.is_dir():
-        refused = Refused("backup.missing", source, hint="plimsoll backup --list names them")
-        refused.exit_code = 1  # a condition of the machine, not a trading rule
-        raise refused
+        raise Unable("backup.missing", source, hint="plimsoll backup --list names them")
     aside = backups.restore(source, data, SystemClock(), by=f"cli {getpass.getuser()}")
     if arguments.json:
         print(json.dumps({"restored": str(source), "replaced": str(aside), "state": "halted"}))

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import Refused
+from app.errors import Unable
 from app.update.artifact import Manifest
 
 FILE_LIMIT = 65_536  # bytes of os-release
@@ -68,10 +68,8 @@ def require(machine: Machine, manifest: Manifest) -> None:
         )
 
 
-def _refused(what: str, found: str, wanted: str, advice: str) -> Refused:
-    refused = Refused(f"install.{what}", found, f"needs {wanted}", advice)
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
+def _refused(what: str, found: str, wanted: str, advice: str) -> Unable:
+    return Unable(f"install.{what}", found, f"needs {wanted}", advice)
 
 
 def _os_release(root: Path) -> dict[str, str]:

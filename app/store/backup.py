@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app.clock import NS, Clock
-from app.errors import Refused, Theirs
+from app.errors import Refused, Theirs, Unable
 from app.store.database import FILE_MODE, unusable
 from app.store.latch import write_latch
 from app.store.lock import InstanceLock
@@ -158,9 +158,7 @@ def _jump_tags(path: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """A compacted copy as of now, flushed. The source is opened read-only and never checkpointed."""
     if not source.exists():
-        refused = Refused("store.missing", source, hint="no service has run with this data_dir yet")
-        refused.exit_code = 1  # nothing to copy, no trading rule
-        raise refused
+        raise Unable("store.missing", source, hint="no service has run with this data_dir yet")
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.execute("VACUUM INTO ?", (str(target),))
@@ -171,9 +169,7 @@ def _check_space(data_dir: Path, folder: Path) -> None:
     size = sum(path.stat().st_size for schema in _FILES for path in data_dir.glob(f"{schema.file}*"))
     free = shutil.disk_usage(folder).free
     if free < size * FREE_FACTOR:
-        refused = Refused("backup.space", f"{free} bytes free", f"{size * FREE_FACTOR} bytes")
-        refused.exit_code = 1  # a condition of the machine, not a trading rule
-        raise refused
+        raise Unable("backup.space", f"{free} bytes free", f"{size * FREE_FACTOR} bytes")
 
 
 def _flush(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import aiosqlite
 
-from app.errors import PlimsollError, Refused, Theirs
+from app.errors import PlimsollError, Theirs, Unable
 from app.store.schema import Schema
 
 Row: TypeAlias = tuple[Any, ...]
@@ -259,8 +259,4 @@ def unusable(path: Path, error: Exception) -> PlimsollError:
         return Theirs(
             str(path), f"is damaged and was left as it is; move it aside to begin a new one ({error})"
         )
-    refused = Refused(
-        "store.unusable", f"{path}: {error}", hint="check free space and permissions of its folder"
-    )
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
+    return Unable("store.unusable", f"{path}: {error}", hint="check free space and permissions of its folder")

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from app.errors import Refused
+from app.errors import Unable
 
 LOCK_FILE = "plimsoll.lock"
 PID_LIMIT = 20  # bytes read of the pid another process left: 7 digits and a newline, or rubbish
@@ -50,7 +50,5 @@ class InstanceLock:
             self._file = -1
 
 
-def _refused(rule: str, value: str, hint: str) -> Refused:
-    refused = Refused(rule, value, hint=hint)
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
+def _refused(rule: str, value: str, hint: str) -> Unable:
+    return Unable(rule, value, hint=hint)

@@ -13,7 +13,7 @@ from typing import Any
 import aiosqlite
 
 from app.engine.records import Recovered, TwinException
-from app.errors import Refused, Theirs
+from app.errors import Theirs, Unable
 from app.store.database import check_identity, open_reader, unusable
 from app.store.recovery import exceptions, recover
 from app.store.rows import FILL_COLUMNS, ORDER_COLUMNS
@@ -84,9 +84,7 @@ async def read_only(data_dir: Path) -> AsyncIterator[StoreReader]:
     """
     path = data_dir / STATE.file
     if not path.exists():
-        refused = Refused("store.missing", path, hint="no service has run with this data_dir yet")
-        refused.exit_code = 1  # nothing to read, no trading rule
-        raise refused
+        raise Unable("store.missing", path, hint="no service has run with this data_dir yet")
     try:
         connection = await open_reader(path)
     except aiosqlite.Error as error:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner
 
-from app.errors import Refused
+from app.errors import Unable
 from app.update import durable
 
 FILE_LIMIT = 10_000  # bytes; a key has some 300
@@ -78,7 +78,5 @@ def _name(role: str, keyid: str) -> str:
     return f"{role}-{keyid[:ID_SHOWN]}.pem"
 
 
-def _refused(rule: str, value: object, limit: object = "", hint: str = "") -> Refused:
-    refused = Refused(rule, os.fspath(value) if isinstance(value, Path) else value, limit, hint)
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
+def _refused(rule: str, value: object, limit: object = "", hint: str = "") -> Unable:
+    return Unable(rule, os.fspath(value) if isinstance(value, Path) else value, limit, hint)

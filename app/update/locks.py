@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import Refused
+from app.errors import Unable
 from app.update.decide import Exposure
 
 FILE = "updater.lock"
@@ -24,9 +24,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            refused = Refused("update.busy", "another updater is at work", hint="wait until it is done")
-            refused.exit_code = 1  # a condition of the machine, not a trading rule
-            raise refused from None
+            raise Unable("update.busy", "another updater is at work", hint="wait until it is done") from None
         yield
     finally:
         os.close(handle)

@@ -22,7 +22,7 @@ from typing import TypeVar
 from tuf.api.metadata import Key, Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from app.clock import NS, Clock
-from app.errors import Refused
+from app.errors import Unable
 from app.update import artifact, durable, keys
 from app.update.keys import Secret
 from app.update.trust import SIGNED_AT
@@ -196,7 +196,5 @@ class Repository:
         return now + timedelta(days=DAYS[role])
 
 
-def _refused(rule: str, value: object, hint: str) -> Refused:
-    refused = Refused(rule, value, hint=hint)
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
+def _refused(rule: str, value: object, hint: str) -> Unable:
+    return Unable(rule, value, hint=hint)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.clock import NS, Clock
-from app.errors import PlimsollError, Refused, Theirs, clean
+from app.errors import PlimsollError, Refused, Theirs, Unable, clean
 from app.update import state, switch
 from app.update.artifact import Damaged
 from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
@@ -177,9 +177,7 @@ class Driver:
     def _check_space(self, offer: Offer) -> None:
         free = shutil.disk_usage(self._home).free
         if free < needed(offer):
-            refused = Refused("update.space", f"{free} bytes free", f"{needed(offer)} bytes")
-            refused.exit_code = 1  # a condition of the machine, not a trading rule
-            raise refused
+            raise Unable("update.space", f"{free} bytes free", f"{needed(offer)} bytes")
 
     def _begin(self, step: Step, release: str) -> None:
         words = WORDS[step].format(release)

@@ -21,7 +21,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from app.clock import NS, Clock
-from app.errors import Refused, Theirs, Unreachable, clean
+from app.errors import Theirs, Unable, Unreachable, clean
 from app.update import durable
 from app.update.decide import Offer
 from app.update.versions import parse
@@ -73,7 +73,7 @@ class Trust:
             offers = [offer(updater.get_targetinfo(path)) for path in listed]
         except ExpiredMetadataError as error:
             words = f"update info stale: {error}"
-            raise _plain(Refused(STALE, words, hint="the repository was not renewed in time")) from None
+            raise Unable(STALE, words, hint="the repository was not renewed in time") from None
         except DownloadLengthMismatchError as error:
             raise Theirs("update server", error) from None
         except DownloadError as error:
@@ -97,7 +97,7 @@ class Trust:
         now_ns, floor_ns = self._clock.wall_ns(), self.floor_ns()
         if now_ns < floor_ns:
             shown = [datetime.fromtimestamp(each // NS, UTC).isoformat() for each in (now_ns, floor_ns)]
-            raise _plain(Refused("update.clock", f"it says {shown[0]}, which is before {shown[1]}"))
+            raise Unable("update.clock", f"it says {shown[0]}, which is before {shown[1]}")
 
     def _raise_floor(self) -> None:
         """The metadata was accepted, so the clock is not past its expiry, nor before its signature."""
@@ -116,11 +116,6 @@ class Trust:
                 durable.flush(path)
         durable.flush(self._metadata)
         durable.flush(self._folder)
-
-
-def _plain(refused: Refused) -> Refused:
-    refused.exit_code = 1  # a condition of the machine, not a trading rule
-    return refused
 
 
 def _listed(metadata: Path) -> list[str]:
