@@ -21,6 +21,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app": (),
     "app.errors": (),
     "app.clock": ("app.errors",),
+    "app.durable": (),
     "app.config": ("app.errors",),
     "app.domain": ("app.errors", "native"),
     "app.risk": ("app.errors", "app.domain", "native"),
@@ -36,18 +37,23 @@ ROWS: dict[str, tuple[str, ...]] = {
         *("app.clock", "app.config", "native"),
     ),
     # The reasons of the trading state are journalled, and the latch is written without an engine.
-    "app.store": ("app.errors", "app.domain", "app.risk.state", *PORTS, "app.config", "app.clock"),
-    "app.mcu": ("app.errors", "native", "app.engine.ports", "app.engine.snapshot", "app.config", "app.clock"),
+    "app.store": (
+        *("app.errors", "app.domain", "app.risk.state", *PORTS, "app.config", "app.clock", "app.durable"),
+    ),
+    "app.mcu": (
+        *("app.errors", "native", "app.engine.ports", "app.engine.snapshot"),
+        *("app.config", "app.clock", "app.durable"),
+    ),
     "app.mcu.frame": ("app.mcu.messages", "app.mcu.session"),
     "app.mcu.messages": ("app.mcu.frame", "app.mcu.session"),
     "app.mcu.session": ("app.mcu.frame", "app.mcu.messages"),
     "app.web": (
         *("app.errors", *PORTS, "app.engine.snapshot", "app.engine.commands"),
-        *("native", "app.config", "app.clock"),
+        *("native", "app.config", "app.clock", "app.durable"),
     ),
-    "app.update": ("app.errors", "app.config", "app.clock"),
+    "app.update": ("app.errors", "app.config", "app.clock", "app.durable"),
     # Of other adapters it knows releases only; the command line, which alone imports it, hands in the rest.
-    "app.install": ("app.errors", "app.config", "app.clock", "app.update"),
+    "app.install": ("app.errors", "app.config", "app.clock", "app.durable", "app.update"),
     "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock"),
     "app.compose": ("app", "native"),
     # Safe mode cannot trade: it knows no engine, no venue, no journal.

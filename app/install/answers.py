@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
+from app import durable
 from app.config import AccountStatement, Secret, Settings, load, parse_accounts
 from app.config.loading import decode, read_text
 from app.config.secrets import SECRET_LIMIT
@@ -24,7 +25,6 @@ from app.errors import SettingsError
 from app.install.edit import Value, literal, with_values
 from app.install.host import Door
 from app.install.places import KEY_MODE, ROOT, Places
-from app.update import durable
 
 VENUE = {
     "rest_url": "https://api.topstepx.com",

@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+from app import durable
 from app.clock import NS, Clock
 from app.config import AccountFile, Settings, load_accounts, load_file
 from app.errors import PlimsollError, SettingsError, clean
 from app.install import units
 from app.install.host import Door
 from app.install.places import KEY_MODE, USER, Places, user_id
-from app.update import artifact, durable, switch
+from app.update import artifact, switch
 from app.update.artifact import Damaged
 
 State: TypeAlias = Literal["ok", "look", "bad"]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import durable
 from app.errors import Refused
 from app.install import units
 from app.install.host import Door
 from app.install.places import OWN_UNITS, UPDATE_USER, USER, Places, user_id
-from app.update import durable
 
 RULES_FILE = "60-plimsoll.rules"
 FIRST_AWAY = (".timer", ".path", ".socket", ".service", ".target")  # nothing may start what was just stopped

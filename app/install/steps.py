@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app import durable
 from app.clock import Clock
 from app.config import load, load_file
 from app.errors import Refused, SettingsError, Theirs
@@ -32,7 +33,7 @@ from app.install.places import (
     members,
     user_id,
 )
-from app.update import artifact, durable, locks, state, switch
+from app.update import artifact, locks, state, switch
 from app.update.artifact import Damaged, Manifest
 
 SAMPLES = ("plimsoll.toml", "account.toml")

@@ -7,13 +7,13 @@ is on the board and which was before. Nothing here talks to a board.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from app import durable
 from app.errors import Refused, Theirs
 
 IMAGE = "firmware.bin"
@@ -119,8 +119,8 @@ class Shelf:
             shutil.copyfile(image.file, home / IMAGE)
             shutil.copyfile(image.file.with_name(ARTEFACT), home / ARTEFACT)
             for file in (home / IMAGE, home / ARTEFACT):
-                _flush(file)
-            _flush(home)
+                durable.flush(file)
+            durable.flush(home)
         return name
 
     def _image(self, name: str) -> Image | None:
@@ -135,12 +135,7 @@ class Shelf:
             raise Refused("firmware.order", self.folder / ORDER, hint=str(error)) from None
 
     def _write(self, order: Order) -> None:
-        """Temporary file, fsync, rename, fsync of the folder: the old order or the new, never half."""
-        new = self.folder / f"{ORDER}.new"
-        new.write_bytes(msgspec.json.encode(order))
-        _flush(new)
-        new.rename(self.folder / ORDER)
-        _flush(self.folder)
+        durable.write(self.folder / ORDER, msgspec.json.encode(order))
 
 
 def _bounded(file: Path, limit: int) -> bytes:
@@ -149,11 +144,3 @@ def _bounded(file: Path, limit: int) -> bytes:
     if len(body) > limit:
         raise Refused("firmware.size", file, limit)
     return body
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

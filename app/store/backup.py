@@ -21,6 +21,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Refused, Theirs, Unable
 from app.store.database import FILE_MODE, unusable
@@ -57,9 +58,9 @@ def back_up(data_dir: Path, folder: Path, clock: Clock) -> Path:
         for schema in _FILES:
             _copy(data_dir / schema.file, begun / schema.file)
             verify(begun / schema.file, schema)
-        _flush(begun)
+        durable.flush(begun)
         begun.rename(made)
-        _flush(folder)
+        durable.flush(folder)
     except (sqlite3.Error, OSError) as error:
         raise unusable(begun, error) from error
     finally:
@@ -119,7 +120,7 @@ def restore(backup: Path, data_dir: Path, clock: Clock, by: str) -> Path:
         aside = _set_aside(data_dir, clock)
         for schema in _FILES:
             (data_dir / f"{schema.file}.restored").rename(data_dir / schema.file)
-        _flush(data_dir)
+        durable.flush(data_dir)
     except (sqlite3.Error, OSError) as error:
         raise unusable(data_dir, error) from error
     finally:
@@ -152,7 +153,7 @@ def _jump_tags(path: Path) -> None:
             "ON CONFLICT (id) DO UPDATE SET up_to = up_to + excluded.up_to",
             (TAG_JUMP,),
         )
-    _flush(path)
+    durable.flush(path)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -162,7 +163,7 @@ def _copy(source: Path, target: Path) -> None:
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.execute("VACUUM INTO ?", (str(target),))
-    _flush(target)
+    durable.flush(target)
 
 
 def _check_space(data_dir: Path, folder: Path) -> None:
@@ -170,12 +171,3 @@ def _check_space(data_dir: Path, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < size * FREE_FACTOR:
         raise Unable("backup.space", f"{free} bytes free", f"{size * FREE_FACTOR} bytes")
-
-
-def _flush(path: Path) -> None:
-    """A file's or folder's own content to the disk."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

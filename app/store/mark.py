@@ -13,6 +13,7 @@ import logging
 import os
 from pathlib import Path
 
+from app import durable
 from app.errors import Refused, clean
 
 MARK_FILE = "armed"
@@ -48,7 +49,7 @@ class ArmedMark:
         try:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
-                self._sync_folder()
+                durable.flush(self._path.parent)
         except OSError as error:
             log.error("the armed mark could not be removed: %s", clean(error))
 
@@ -63,11 +64,4 @@ class ArmedMark:
             os.fsync(file)
         finally:
             os.close(file)
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.flush(self._path.parent)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from app import durable
+
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_048_576  # bytes; 1,500 files take 200 KB
 FILES_LIMIT = 10_000
@@ -126,7 +128,7 @@ def unpack(artifact: Path, folder: Path) -> Manifest:
                     raise Damaged(f"{path} is not what {MANIFEST} says")
                 _write(begun / path, data)
             for inside, _, _ in os.walk(begun):
-                _flush(inside)
+                durable.flush(Path(inside))
             _name(begun, folder)
         finally:
             shutil.rmtree(begun, ignore_errors=True)
@@ -140,7 +142,7 @@ def _name(begun: Path, folder: Path) -> None:
     except OSError:
         if not folder.exists():
             raise
-    _flush(folder.parent)
+    durable.flush(folder.parent)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -150,14 +152,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush(folder: Path | str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def differences(folder: Path) -> Iterator[str]:

@@ -11,9 +11,10 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app import durable
 from app.clock import Clock
 from app.errors import Refused, Theirs
-from app.update import durable, state
+from app.update import state
 from app.update.decide import WORDS, Here, No, Offer, Step, choose
 from app.update.fetch import PART, Kept, Web, discard, is_file
 from app.update.state import Ota

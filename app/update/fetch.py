@@ -22,9 +22,9 @@ from tuf.api.exceptions import (
 )
 from tuf.ngclient import FetcherInterface
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Theirs, Unreachable, clean
-from app.update import durable
 
 CHUNK = 65_536  # bytes
 QUIET_S = 20.0  # of a connection before it counts as dead

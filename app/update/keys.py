@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner
 
+from app import durable
 from app.errors import Unable
-from app.update import durable
 
 FILE_LIMIT = 10_000  # bytes; a key has some 300
 ID_SHOWN = 16  # characters of a key's id in its file's name

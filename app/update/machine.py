@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Later
-from app.update import artifact, durable, locks, switch
+from app.update import artifact, locks, switch
 from app.update.artifact import Damaged, Manifest
 from app.update.decide import Exposure, Here, Probe
 

@@ -21,9 +21,10 @@ from typing import TypeVar
 
 from tuf.api.metadata import Key, Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Unable
-from app.update import artifact, durable, keys
+from app.update import artifact, keys
 from app.update.keys import Secret
 from app.update.trust import SIGNED_AT
 from app.update.versions import NONE, parse

@@ -11,8 +11,8 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from app import durable
 from app.errors import clean
-from app.update import durable
 from app.update.versions import NONE, parse, version_of
 
 FILE = "ota.json"

@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.update import artifact, durable
+from app import durable
+from app.update import artifact
 from app.update.artifact import Damaged
 
 RELEASES = "releases"

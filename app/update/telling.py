@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app import durable
 from app.clock import Clock
 from app.errors import clean
-from app.update import durable
 
 AUDIT = "audit.jsonl"
 STATUS = "status.json"

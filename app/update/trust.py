@@ -20,9 +20,9 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Theirs, Unable, Unreachable, clean
-from app.update import durable
 from app.update.decide import Offer
 from app.update.versions import parse
 

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import unicodedata
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from app import durable
 from app.clock import NS, Clock
 from app.errors import Later, LoginRefused, RateLimited, Refused
 
@@ -90,22 +90,8 @@ def _hash(password: str, salt: bytes) -> bytes:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """For our own user alone. Temporary file, fsync, rename, fsync of the folder: old or new, never half."""
-    temporary = path.with_suffix(".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        if os.geteuid() == 0:  # set by root, read by the service: it belongs to whom the folder belongs
-            owner = path.parent.stat()
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """For the service's own user alone, also where root sets it: old or new, never half."""
+    durable.write(path, data, 0o600, folders_owner=True)
 
 
 @dataclass(slots=True)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from app import durable
 from app.config import load_file
 from app.errors import Refused, SettingsError, Theirs
 from app.install import steps, units
 from app.install.places import FOLDERS, Places
-from app.update import durable, locks, state, switch
+from app.update import locks, state, switch
 from app.update.artifact import manifest_of
 from tests.guards import ROOT
 from tests.install.world import DEBIAN, ELF, Machine, install, machine, release, tree

@@ -33,6 +33,7 @@ FILES = {
     "app/__init__.py": b"",
     "app/update/__init__.py": b"",
     "app/update/artifact.py": (ROOT / "app" / "update" / "artifact.py").read_bytes(),
+    "app/durable.py": (ROOT / "app" / "durable.py").read_bytes(),
     "native/x.so": bytes(range(256)) * 40,
 }
 

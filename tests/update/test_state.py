@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.update import durable, state
+from app import durable
+from app.update import state
 from app.update.state import BAD_KEPT, WINDOW_S, Ota
 
 FULL = Ota("0.2.0-aa", "0.1.0-bb", "0.3.0-cc", 1, True, "0.2.0", ("0.1.5-dd",), "HEALTH", 100, "boot", 5)

@@ -17,16 +17,20 @@ PLAIN = (
 )  # a pipe in the file's place must not hang us
 
 
-def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write(path: Path, data: bytes, mode: int = 0o644, *, folders_owner: bool = False) -> None:
     """Replace `path` by `data`: afterwards, and after a power cut at any moment, it is the old or the new.
 
-    Raises OSError; then the old content stays.
+    With `folders_owner` a file that root writes belongs to whom the folder belongs. Raises OSError; then the
+    old content stays.
     """
     begun = path.with_name(f".{path.name}.new")
     begun.unlink(missing_ok=True)  # of a process that was killed
     try:
         handle = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
+            if folders_owner and os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
