@@ -47,6 +47,16 @@ class Clock(Protocol):
         """Call when market time reaches `utc_ns` (at once, on the next turn, if it has passed)."""
 
 
+async def pause(clock: Clock, delay_ns: int) -> None:
+    """Wait `delay_ns` of monotonic time on `clock`."""
+    over = asyncio.Event()
+    timer = clock.call_later(delay_ns, over.set)
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+
 class SystemClock:
     """Real time. Timers run on the asyncio loop that is current when they are set."""
 

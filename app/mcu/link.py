@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from app.clock import MS, Clock, Timer
+from app.clock import MS, Clock, Timer, pause
 from app.engine.ports import Trips
 from app.engine.snapshot import BoardView, Snapshot
 from app.errors import Later
@@ -211,12 +211,7 @@ class Link:
             log.warning("no board: %s", why)
 
     async def _sleep_until(self, due_ms: int) -> None:
-        over = asyncio.Event()
-        timer = self._clock.call_later((due_ms - self._now_ms()) * MS, over.set)
-        try:
-            await over.wait()
-        finally:
-            timer.cancel()
+        await pause(self._clock, (due_ms - self._now_ms()) * MS)
 
     # -- bytes and time
 

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from email.header import Header
 from urllib.parse import SplitResult, urlsplit
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 from app.config import Notify, Secret, read_secret
 from app.engine.snapshot import Snapshot
 from app.errors import Refused, Unreachable, clean
 from app.ops.alerts import Alert, Alerts
-from app.ops.supervisor import pause
 
 LOOK_NS = 1 * NS  # between two looks: every condition is counted in seconds
 QUEUE_LIMIT = 50  # alerts that wait; a box that has more to say has said it

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 from app.errors import clean
-from app.ops.supervisor import pause
 
 STATUS_FILE = "status.json"  # in the folder that systemd made for the service below /run
 FOLDER = "RUNTIME_DIRECTORY"

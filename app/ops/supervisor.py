@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 
 FIRST_PAUSE_NS = 1 * NS
 LONGEST_PAUSE_NS = 60 * NS
@@ -29,13 +28,3 @@ async def keep_running(name: str, job: Callable[[], Awaitable[object]], clock: C
             log.exception("%s failed, again in %d s", name, pause_ns // NS)
         await pause(clock, pause_ns)
         pause_ns = min(LONGEST_PAUSE_NS, pause_ns * 2)
-
-
-async def pause(clock: Clock, pause_ns: int) -> None:
-    """Wait `pause_ns` of monotonic time on `clock`."""
-    over = asyncio.Event()
-    timer = clock.call_later(pause_ns, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 from app.errors import Refused
 from app.simulator import rest, signalr
 from app.simulator.faults import Faults, Reply
@@ -116,9 +116,7 @@ class Server:
 
     async def _pause(self, delay_ns: int) -> None:
         if delay_ns > 0:
-            done = asyncio.Event()
-            self.clock.call_later(delay_ns, done.set)
-            await done.wait()
+            await pause(self.clock, delay_ns)
 
     # -- hubs --------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import ssl
 import aiohttp
 from yarl import URL
 
-from app.clock import Clock
+from app.clock import Clock, pause
 from app.config import Secret, read_secret
 from app.config import TopstepX as Settings
 from app.domain.events import OrderReport, Outcome, Reply
@@ -30,7 +30,6 @@ from app.venues.topstepx.codec.http1 import Answer
 from app.venues.topstepx.codec.replies import Endpoint, Verdict
 from app.venues.topstepx.events import Events
 from app.venues.topstepx.limiter import Lane, Limiter
-from app.venues.topstepx.pacing import pause
 from app.venues.topstepx.products import active_contracts, contract_by_id
 from app.venues.topstepx.reads import Reads
 from app.venues.topstepx.rest import Caller, Rest, open_session

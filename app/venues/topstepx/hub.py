@@ -21,11 +21,11 @@ import aiohttp
 from msgspec import Raw
 from yarl import URL
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 from app.errors import Later, Refused, Theirs, Unreachable, clean
 from app.venues.topstepx.codec import signalr
 from app.venues.topstepx.codec.fields import SOURCE
-from app.venues.topstepx.pacing import Backoff, Bell, pause
+from app.venues.topstepx.pacing import Backoff, Bell
 from app.venues.topstepx.times import Times
 from app.venues.topstepx.tokens import Tokens
 from native import frames

@@ -33,11 +33,6 @@ class Bell:
         self._event.clear()
 
 
-async def pause(clock: Clock, delay_ns: int) -> None:
-    """Sleep `delay_ns` of monotonic time."""
-    await Bell(clock).wait(delay_ns)
-
-
 class Backoff:
     """Delays that grow along a list and then stay; jitter keeps two clients from marching in step."""
 

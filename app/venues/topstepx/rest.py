@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from app.clock import NS, Clock
+from app.clock import NS, Clock, pause
 from app.config import Secret
 from app.engine.records import Record, VenueCalled
 from app.errors import Later, LoginRefused, RateLimited, Refused, Theirs, Unreachable
@@ -28,7 +28,6 @@ from app.venues.topstepx.codec.replies import (
 )
 from app.venues.topstepx.codec.requests import login_body
 from app.venues.topstepx.limiter import Lane, Limiter, retry_after_ns
-from app.venues.topstepx.pacing import pause
 from app.venues.topstepx.times import Times
 from app.venues.topstepx.tokens import Tokens
 

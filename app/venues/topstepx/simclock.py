@@ -16,11 +16,11 @@ import msgspec
 from msgspec import Meta, Struct
 from yarl import URL
 
-from app.clock import MAX_RATE, NS, FollowingClock
+from app.clock import MAX_RATE, NS, FollowingClock, pause
 from app.config import is_loopback
 from app.errors import PlimsollError, SettingsError, Unreachable
 from app.venues.topstepx.codec.fields import decode
-from app.venues.topstepx.pacing import Backoff, pause
+from app.venues.topstepx.pacing import Backoff
 
 log = logging.getLogger(__name__)
 

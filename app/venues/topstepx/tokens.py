@@ -9,11 +9,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.clock import Clock
+from app.clock import Clock, pause
 from app.config import Secret
 from app.errors import LoginRefused, PlimsollError
 from app.venues.topstepx.codec.jwt import life_ns, safe_token
-from app.venues.topstepx.pacing import Backoff, Bell, pause
+from app.venues.topstepx.pacing import Backoff, Bell
 from app.venues.topstepx.times import Times
 
 log = logging.getLogger(__name__)
