@@ -35,6 +35,7 @@ import debian  # noqa: E402  # beside this file
 
 from app.store.schema import STATE  # noqa: E402  # the checkout is not installed here
 from app.update.artifact import MANIFEST  # noqa: E402
+from board import targets  # noqa: E402
 
 REQUIREMENTS = ROOT / ".ci" / "requirements-update.txt"  # what the service and the updater need
 PYTHONS = {"x86_64": ("3.11", "3.13"), "aarch64": ("3.13",)}  # Debian 12 and 13; the board has 13
@@ -62,8 +63,12 @@ DROPPED = re.compile(
 )
 OWN = ("app", "native")
 OWN_DROPPED = re.compile(r"(^|/)__pycache__/|\.(stamp|new|so|pyx|pxd|c)$|(^|/)build\.py$")
-BOARD = "board"  # the sketch's sources, of which `plimsoll board flash` compiles it on the UNO Q
-BOARD_DROPPED = re.compile(r"^(build|linux|qemu|micropython)/|(^|/)__pycache__/|\.(md|svg)$|^tables\.py$")
+# Sources of the sketch, which `plimsoll board flash` compiles on the UNO Q, and files of a MicroPython board.
+BOARD = "board"
+BOARD_DROPPED = re.compile(
+    r"^(build|linux|qemu)/|^micropython/(virtual|line|unix)\.py$|(^|/)__pycache__/|^tables\.py$"
+)
+VIRTUAL = "virtual-board"  # in BOARD: the firmware as a process, for the demo
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +95,7 @@ def bundle(arch: str, scratch: Path, folder: Path) -> Path:
     for package in OWN:
         _take(ROOT / package, site / package, OWN_DROPPED)
     _take(ROOT / "systemd", site / "systemd", OWN_DROPPED)
-    _take(ROOT / BOARD, site / BOARD, BOARD_DROPPED)
+    _firmware(arch, site / BOARD)
     shutil.copy(ROOT / "LICENSE", site / "LICENSE")
     (site / "__main__.py").write_text(MAIN)
     _strip(arch, site)
@@ -201,6 +206,14 @@ def _take(source: Path, target: Path, dropped: re.Pattern[str]) -> None:
 def _files(folder: Path) -> Iterator[Path]:
     """Every plain file below, in an order that only its names decide."""
     yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _firmware(arch: str, folder: Path) -> None:
+    """What boards are flashed from, what it greets with, and the virtual board for `arch`."""
+    _take(ROOT / BOARD, folder, BOARD_DROPPED)
+    (folder / targets.MANIFEST).write_text(json.dumps(targets.manifest(), indent=1, sort_keys=True))
+    targets.static("cc" if arch == os.uname().machine else f"{arch}-linux-gnu-gcc", folder / VIRTUAL)
+    (folder / VIRTUAL).chmod(0o644)  # as every file of a release; who runs it copies it
 
 
 def _strip(arch: str, site: Path) -> None:

@@ -24,7 +24,7 @@ from app import compose
 from app.clock import MS, NS
 from app.config import load_file
 from app.errors import Refused, Unable, Unreachable, clean
-from app.mcu.virtual import VirtualBoard, build
+from app.mcu.virtual import VirtualBoard, provide
 from app.store import InstanceLock
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,9 +95,9 @@ async def run(home: Path, port: int, *, keep: bool, say: Callable[[str], None]) 
 
 
 async def _start_board(home: Path, say: Callable[[str], None]) -> VirtualBoard | None:
-    """The virtual board with its paths in `home`; None where it cannot be built, which is said."""
+    """The virtual board with its paths in `home`; None where there can be none, which is said."""
     try:
-        return await VirtualBoard.start(await build(), home)
+        return await VirtualBoard.start(await provide(home), home)
     except Unreachable as error:
         say(f"{error}\nNo board: a stand-in without a switch takes its place.")
         return None

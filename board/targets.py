@@ -4,6 +4,7 @@
     python board/targets.py TARGET...    only these: linux, qemu, size, check, unoq, unoq-guest
     python board/targets.py sketch DIR [unoq | unoq-guest]
                                          put the UNO Q's sketch together in DIR/unoq; prints a line of JSON
+    python board/targets.py manifest     what these sources greet with, as JSON; a release carries it
 
 Everything made lies in board/build. A target whose tool is missing is skipped, and that is said; one that
 does not compile, a core over its sizes and a complaint of cppcheck fail the build. What runs on this machine
@@ -36,6 +37,13 @@ CPPCHECK = (
     "--error-exitcode=1",
     "--quiet",
 )
+MANIFEST = "firmware.json"
+# Told targets of WELCOME whose firmware a release carries -> its name here.
+CARRIED = {"unoq": "unoq", "unoq_guest": "unoq-guest", "linux": "linux"}
+MICROPYTHON = "micropython"
+# One file that runs on any Linux of its machine, and whose bytes depend on sources and compiler alone.
+STATIC = ("-std=c11", "-Os", *build.WARNINGS, "-static", "-s", "-ffunction-sections")
+STATIC_LINKED = ("-Wl,--build-id=none", "-Wl,--gc-sections")
 TOOL_SECONDS = 1_200  # a compiler that needs longer hangs
 PACKAGES = {
     CROSS: "apt install gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -168,6 +176,24 @@ def sketch(folder: Path, name: str = "unoq") -> dict[str, str | int]:
     }
 
 
+def static(compiler: str, output: Path) -> None:
+    """The virtual board as one file without a library, by `compiler`: for machines that have none."""
+    sources = [path for path in build.sources("linux") if path.suffix == ".c"]
+    define = f"-DP_FIRMWARE_HASH={build.hash_literal('linux')}"
+    call([compiler, *STATIC, define, *sources, *STATIC_LINKED, "-o", output])
+
+
+def manifest() -> dict[str, object]:
+    """What a release says of its firmware, in MANIFEST: the protocol's version, and for each of WELCOME's
+    targets the hash that these sources greet with.
+    """
+    from board.micropython import firmware
+
+    hashes = {target: build.firmware_hash(name).hex() for target, name in CARRIED.items()}
+    hashes[MICROPYTHON] = firmware.fingerprint(f"{HERE.parent}/").hex()
+    return {"protocol_version": protocol_version(), "firmware": hashes}
+
+
 def protocol_version() -> int:
     """P_VERSION."""
     found = re.search(r"^#define P_VERSION (\d+)\b", (HERE / "protocol.h").read_text(), re.MULTILINE)
@@ -190,12 +216,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) in (2, 3) and arguments[0] == "sketch":
             say(json.dumps(sketch(Path(arguments[1]), *arguments[2:])))
+        elif list(arguments) == ["manifest"]:
+            say(json.dumps(manifest()))
         elif set(arguments) <= set(TARGETS):
             build_all(arguments or list(TARGETS))
         else:
             sketches = " | ".join(build.LINES)
             names = " | ".join(TARGETS)
-            sys.stderr.write(f"usage: python board/targets.py [{names}]... | sketch DIR [{sketches}]\n")
+            sys.stderr.write(
+                f"usage: python board/targets.py [{names}]... | sketch DIR [{sketches}] | manifest\n"
+            )
             return 2
     except build.BuildError as error:
         sys.stderr.write(f"board/targets.py: {error}\n")

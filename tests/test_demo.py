@@ -76,10 +76,10 @@ async def test_arms_only_in_simulate() -> None:
 async def test_goes_on_with_the_stand_in_where_no_board_can_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuses() -> Path:
+    async def refuses(folder: Path) -> Path:
         raise Unreachable("virtual board", "needs a C compiler")
 
-    monkeypatch.setattr(demo, "build", refuses)
+    monkeypatch.setattr(demo, "provide", refuses)
     said: list[str] = []
     assert await demo._start_board(tmp_path, said.append) is None
     assert "needs a C compiler" in said[0] and "stand-in" in said[0]

@@ -1,4 +1,4 @@
-"""The virtual board as a child process: built where it is missing, started, asked through its control socket.
+"""The virtual board as a child process: the release's or built, started, asked through its control socket.
 
 It runs the firmware's own C on a pty and protects nobody: for the demo and for tests.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,9 @@ from app.errors import Theirs, Unreachable, clean
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDER = ROOT / "board" / "build.py"
+SHIPPED = (
+    ROOT / "board" / "virtual-board"
+)  # in a release, for a machine without compiler; a checkout has none
 BUILD_S = 120.0  # compiled once, on a board's slow cores
 START_S = 10.0
 STOP_S = 3.0
@@ -27,6 +31,22 @@ LINE_LIMIT = 65_536  # bytes of an answer; the state with its matrix takes some 
 def control_of(link: Path) -> Path:
     """Where the board whose tty is at `link` takes commands."""
     return link.with_name(link.name + ".control")
+
+
+async def provide(folder: Path) -> Path:
+    """The program: the release's, else built. A release's files are not executable, so it is copied to
+    `folder`. Raises Unreachable.
+    """
+    if not SHIPPED.exists():
+        return await build()
+    program, begun = folder / SHIPPED.name, folder / f".{SHIPPED.name}.new"
+    try:
+        shutil.copyfile(SHIPPED, begun)
+        begun.chmod(0o755)
+        begun.replace(program)  # the one of an earlier demo may still run
+    except OSError as error:
+        raise Unreachable("virtual board", f"{program}: {error.strerror}") from None
+    return program
 
 
 async def build() -> Path:
@@ -65,12 +85,15 @@ class VirtualBoard:
         """
         link = folder / "board"
         control = control_of(link)
-        process = await asyncio.create_subprocess_exec(
-            *(os.fspath(program), "--link", os.fspath(link), "--control", os.fspath(control), *options),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us: the board hears of the end over its link
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(os.fspath(program), "--link", os.fspath(link), "--control", os.fspath(control), *options),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for us: the board hears of the end over its link
+            )
+        except OSError as error:  # a folder from which nothing may be run
+            raise Unreachable("virtual board", f"{program}: {error.strerror}") from None
         made = cls(process, link, control)
         try:
             await made._ready()

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from board import sizes
+from app.mcu import messages
+from board import build as building
+from board import sizes, targets
+from board.micropython import firmware
 from tests.guards import ROOT
 
 BOARD = ROOT / "board"
@@ -192,3 +195,11 @@ def test_fails_on_a_complaint_of_cppcheck(planted: Path) -> None:
     done = build(planted, "check")
     assert done.returncode == 1
     assert "arrayIndexOutOfBounds" in done.stdout + done.stderr
+
+
+def test_tells_for_each_target_that_a_release_carries_what_it_greets_with() -> None:
+    told = json.loads(run("manifest").stdout)
+    assert told["protocol_version"] == targets.protocol_version()
+    assert set(told["firmware"]) == set(messages.TARGETS) - {"", "qemu"}
+    assert told["firmware"]["unoq_guest"] == building.firmware_hash("unoq-guest").hex()
+    assert told["firmware"]["micropython"] == firmware.fingerprint(f"{ROOT}/").hex()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import firmware
+from app.mcu import messages, virtual
 from app.update.artifact import MANIFEST, Manifest, differences, manifest_of, unpack
+from board import targets
+from tests import bundled
 from tests.guards import ROOT
 
 pytestmark = [
@@ -22,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(os.uname().machine != "x86_64", reason="built natively for x86_64 only"),
 ]
 MOST_BYTES = 15_000_000
-BUILD_S = 900  # two minutes of a core
 
 sys.path.insert(0, str(ROOT / ".ci"))
 bundle = importlib.import_module("bundle")  # `.ci` cannot be a package by its name
@@ -30,11 +34,7 @@ bundle = importlib.import_module("bundle")  # `.ci` cannot be a package by its n
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle")
-    words = [sys.executable, str(ROOT / ".ci" / "bundle.py"), "x86_64", "--to", str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_S, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(folder.iterdir())
+    return bundled.build(tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,31 @@ def test_holds_the_sketch_that_the_checkout_would_make(release: Path, tmp_path: 
     assert names[0] == names[1]
     assert firmware.SKETCHER == ROOT / "board" / "targets.py"
     assert list(differences(release)) == []
+
+
+def test_says_what_its_firmware_greets_with(release: Path) -> None:
+    listed = json.loads((release / "board" / targets.MANIFEST).read_text())
+    assert listed == targets.manifest()
+    assert set(listed["firmware"]) <= set(messages.TARGETS)
+
+
+def test_holds_all_that_a_micropython_board_is_given(release: Path) -> None:
+    given = re.findall(r"(?:app|board)/[\w/]+\.py", (ROOT / "board/micropython/README.md").read_text())
+    assert {"app/mcu/session.py", "board/micropython/main.py"} <= set(given)
+    assert [name for name in given if not (release / name).exists()] == []
+
+
+async def test_its_virtual_board_runs_where_there_is_no_compiler(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual, "SHIPPED", release / "board" / virtual.SHIPPED.name)
+    monkeypatch.setenv("PATH", "")
+    async with asyncio.timeout(60):
+        board = await virtual.VirtualBoard.start(await virtual.provide(tmp_path), tmp_path)
+        try:
+            assert (await board.ask("state"))["state"] == "tripped"
+        finally:
+            await board.stop()
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
