@@ -136,6 +136,12 @@ provide_firmware_tools() {
         gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cppcheck
 }
 
+# Debian systems are made by debootstrap and booted in containers
+provide_systemd() {
+    provide "real systemd" debootstrap systemd-nspawn unshare nsenter setpriv ip -- \
+        debootstrap systemd-container util-linux iproute2
+}
+
 provide_clang() { provide "what a fuzzer finds" clang -- clang libclang-rt-dev; }
 
 firmware() {
@@ -157,6 +163,7 @@ long() {
     provide_browser
     provide_firmware_tools
     provide_clang
+    provide_systemd
     pytest -q -m long "$@"
 }
 
