@@ -158,7 +158,7 @@ async def open_database(folder: Path, schema: Schema) -> Database:
     """
     path = folder / schema.file
     try:
-        version = 0 if _made(path) else await inspect(path, schema)
+        version = 0 if _made(path) else await _inspect_ours(path, schema)
         return await _open(path, schema, version)
     except (sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
@@ -217,6 +217,23 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
         raise
     connection.row_factory = aiosqlite.Row
     return connection
+
+
+async def _inspect_ours(path: Path, schema: Schema) -> int:
+    """As `inspect`, for a file about to be written. A power cut before the file had its log (it was new, or
+    just restored) left a transaction that SQLite must undo first, which a read-only connection may not.
+    """
+    try:
+        return await inspect(path, schema)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+    connection = await _connect(path, f"{path.name} undo", sqlite3.Connection)
+    try:
+        await _value(connection, "SELECT count(*) FROM sqlite_schema")  # the first read undoes it
+    finally:
+        await connection.close()
+    return await inspect(path, schema)
 
 
 async def inspect(path: Path, schema: Schema) -> int:

@@ -221,3 +221,26 @@ async def test_refuses_a_file_system_without_a_log(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(database, "_value", value)
     with pytest.raises(Refused, match="does not support WAL"):
         await open_database(tmp_path, STATE)
+
+
+async def test_opens_what_a_power_cut_left_before_the_file_had_its_log(tmp_path: Path) -> None:
+    """Of a file made a moment ago, or just restored: its last transaction is undone, the one before stays."""
+    await (await open_database(tmp_path, STATE)).close()
+    (tmp_path / "state.db").replace(tmp_path / "whole.db")
+    begun = sqlite3.connect(tmp_path / "whole.db", isolation_level=None)
+    begun.execute("PRAGMA journal_mode = DELETE")
+    begun.execute("INSERT INTO tag_counter (id, up_to) VALUES (1, 64)")
+    begun.execute("PRAGMA cache_size = 1")  # pages, so that the file is written to before the commit
+    begun.execute("BEGIN")
+    begun.execute("UPDATE tag_counter SET up_to = 128")
+    begun.executemany("INSERT INTO audit VALUES (NULL, 1, 'a', 'b', ?, 'd')", [("x" * 2_000,)] * 100)
+    for suffix in ("", "-journal"):
+        (tmp_path / f"state.db{suffix}").write_bytes((tmp_path / f"whole.db{suffix}").read_bytes())
+    begun.execute("ROLLBACK")
+    begun.close()
+    opened = await open_database(tmp_path, STATE)
+    found = await opened._connection.execute_fetchall(
+        "SELECT up_to, (SELECT count(*) FROM audit) FROM tag_counter"
+    )
+    await opened.close()
+    assert [tuple(row) for row in found] == [(64, 0)]
