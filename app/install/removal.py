@@ -89,8 +89,7 @@ def _drop_empty(folder: Path, units_folder: Path) -> None:
 
 
 def _reload(job: Removal) -> str:
-    job.host.run("systemctl", "daemon-reload")
-    job.host.run("udevadm", "control", "--reload")
+    units.read_again(job.places, job.host)
     return ""
 
 

@@ -255,9 +255,7 @@ def _reload(job: Install) -> str:
     mark, now = job.places.update / "read", _digest(job)
     if _marked(mark) == now and not _stale(job):
         return ""
-    job.host.run("systemctl", "daemon-reload")
-    job.host.run("udevadm", "control", "--reload")
-    job.host.run("udevadm", "trigger", "--subsystem-match=tty", "--subsystem-match=leds", "--action=add")
+    units.read_again(job.places, job.host)
     durable.write(mark, now.encode())
     return "systemd and udev read them"
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from app.config import Settings
 from app.errors import SettingsError
+from app.install.host import Door
 from app.install.places import Places
 
 SHIPPED = "systemd"  # the folder in a release
 UNIT_KINDS = frozenset({".service", ".socket", ".timer", ".path", ".target"})
 RULES = ".rules"
+UDEV = "run/udev/control"  # there while it runs
 LISTEN = "plimsoll.socket.d/10-listen.conf"
 SAFE = "plimsoll-safe.socket.d/10-listen.conf"  # the safe page answers where the page did
 BOARD = "plimsoll.service.d/10-board.conf"
@@ -54,6 +56,14 @@ def to_enable(release: Path) -> list[str]:
     units = (path for path in sorted((release / SHIPPED).iterdir()) if path.suffix in UNIT_KINDS)
     names = [path.name for path in units if "\n[Install]" in path.read_text(encoding="utf-8")]
     return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+
+
+def read_again(places: Places, host: Door) -> None:
+    """systemd and udev read their files anew. Where udev does not run (a container), no device waits for it."""
+    host.run("systemctl", "daemon-reload")
+    if not host.live or (places.root / UDEV).exists():
+        host.run("udevadm", "control", "--reload")
+        host.run("udevadm", "trigger", "--subsystem-match=tty", "--subsystem-match=leds", "--action=add")
 
 
 def lasts(name: str) -> bool:

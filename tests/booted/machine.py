@@ -48,6 +48,7 @@ from tests.booted import roots
 
 ADDRESS, NEIGHBOUR = "192.168.77.10", "192.168.77.1"
 NETWORK = f"[Match]\nName=host0\n[Network]\nAddress={ADDRESS}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 BOOT_S = 90.0  # three seconds on an idle machine
 STOP_S = 60.0
 COMMAND_S = 120.0
@@ -96,6 +97,7 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         roots.copy(system, self.root)
         self.write("/etc/systemd/network/10-lan.network", NETWORK)
+        self.write("/etc/tmpfiles.d/clock.conf", f"f {SYNCHRONIZED}\n")  # the host keeps the time
 
     def __enter__(self) -> Machine:
         return self
@@ -182,7 +184,7 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """A command there, as root; `text` is its standard input. With `check` it must end with 0."""
         assert self.leader, "it does not run"
-        within = ["nsenter", "-t", str(self.leader), *NAMESPACES, "--wd=/", "env", "-i"]
+        within = ["nsenter", "-t", str(self.leader), *NAMESPACES, "env", "-i"]
         done = subprocess.run(
             [*within, f"PATH={PATH}", "HOME=/root", "LC_ALL=C.UTF-8", "SYSTEMD_PAGER=cat", *words],
             input=text,

@@ -61,6 +61,12 @@ def test_puts_everything_into_its_place(places: Places, host: Machine, file: Pat
     assert said["one-time code"].startswith("ABCD-EFGH")
 
 
+def test_goes_on_where_no_udev_runs(places: Places, host: Machine, file: Path) -> None:
+    (places.root / units.UDEV).unlink()
+    install(places, host, file)
+    assert not host.known("udev") and "plimsoll.service" in host.known("active")
+
+
 def test_puts_the_page_on_the_network_and_keeps_every_comment(
     places: Places, host: Machine, file: Path
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.clock import SystemClock
-from app.install import steps
+from app.install import steps, units
 from app.install.places import Places
 from app.update.artifact import MANIFEST, Manifest, manifest_of
 from app.web.claim import CODE_FILE
@@ -34,6 +34,7 @@ def machine(root: Path) -> Places:
         "etc/group": GROUP,
         "etc/hostname": "Plimsoll\n",
         "usr/lib/systemd/systemd": "",
+        units.UDEV: "",
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
