@@ -70,6 +70,11 @@ def _add(commands: Commands, name: str, text: str, run: tuple[str, str], *option
     return parser
 
 
+def _passphrase(parser: argparse.ArgumentParser) -> None:
+    text = "its passphrase, one line, readable by you alone (default: backup.passphrase_file of the settings)"
+    parser.add_argument("--passphrase-file", type=Path, metavar="FILE", help=text)
+
+
 def _json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -146,11 +151,14 @@ def _owner(commands: Commands) -> None:
     notify = _add(commands, "notify", text, ("app.cli.notifying", "run"), _config)
     notify.add_argument("what", choices=("test",), help="send one message to notify.url now")
     text = "copy the journal, also while the service runs; keeps 7 days and 4 weeks"
-    backup = _add(commands, "backup", text, ("app.cli.backups", "back_up"), _places, _json)
+    backup = _add(commands, "backup", text, ("app.cli.backups", "back_up"), _places, _passphrase, _json)
     backup.add_argument("--to", type=Path, metavar="DIR", help="where (default: backups in the data folder)")
+    backup.add_argument(
+        "--encrypt", action="store_true", help="seal it with a passphrase (asked for, unless a file is named)"
+    )
     backup.add_argument("--list", action="store_true", help="only name the backups there are")
     text = "put a backup in the place of the journal; trading stays halted until you re-arm"
-    restore = _add(commands, "restore", text, ("app.cli.backups", "restore"), _places, _json)
+    restore = _add(commands, "restore", text, ("app.cli.backups", "restore"), _places, _passphrase, _json)
     restore.add_argument("backup", type=Path, metavar="BACKUP", help="a folder that plimsoll backup made")
     text = "set the password of the page"
     passwd = _add(commands, "passwd", text, ("app.cli.password", "run"), _places)

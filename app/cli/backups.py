@@ -1,14 +1,20 @@
-"""`plimsoll backup` and `plimsoll restore`: copies of the journal, and the way back."""
+"""`plimsoll backup` and `plimsoll restore`: copies of the journal, and the way back.
+
+A passphrase comes from a file or from the terminal, never from an argument or a variable: others read those.
+"""
 
 from __future__ import annotations
 
 import getpass
 import json
+import sys
 from argparse import Namespace
+from pathlib import Path
 
 from app.cli import places
 from app.clock import SystemClock
-from app.errors import Unable
+from app.config import Secret, read_secret
+from app.errors import Refused, Unable
 from app.store import backup as backups
 
 FOLDER = "backups"  # below the data folder, unless --to says otherwise
@@ -18,12 +24,14 @@ def back_up(arguments: Namespace) -> int:
     """Make one, or list what there is."""
     data = places.data_dir(arguments)
     folder = (arguments.to or data / FOLDER).absolute()
-    made = None if arguments.list else backups.back_up(data, folder, SystemClock())
+    made = None
+    if not arguments.list:
+        made = backups.back_up(data, folder, SystemClock(), _new_passphrase(arguments))
     found = backups.names(folder) if folder.exists() else []
     if arguments.json:
         print(json.dumps({"folder": str(folder), "made": made and made.name, "backups": found}))
     elif made is not None:
-        print(f"Backed up to {made}; {len(found)} kept.")
+        print(f"Backed up to {made}{', sealed' if backups.is_sealed(made) else ''}; {len(found)} kept.")
     else:
         print("\n".join(str(folder / name) for name in found) or f"No backup in {folder}.")
     return 0
@@ -34,10 +42,44 @@ def restore(arguments: Namespace) -> int:
     data, source = places.data_dir(arguments), arguments.backup.absolute()
     if not source.is_dir():
         raise Unable("backup.missing", source, hint="plimsoll backup --list names them")
-    aside = backups.restore(source, data, SystemClock(), by=f"cli {getpass.getuser()}")
+    passphrase = _known_passphrase(arguments) if backups.is_sealed(source) else None
+    aside = backups.restore(source, data, SystemClock(), f"cli {getpass.getuser()}", passphrase)
     if arguments.json:
         print(json.dumps({"restored": str(source), "replaced": str(aside), "state": "halted"}))
     else:
         print(f"Restored {source.name}. What was there before is in {aside}.")
         print("Trading is halted until you re-arm: plimsoll rearm")
     return 0
+
+
+def _new_passphrase(arguments: Namespace) -> Secret | None:
+    """What to seal with: the file's, or with --encrypt and no file what is typed twice; None = not sealed."""
+    stored = _stored(arguments)
+    if stored is not None or not arguments.encrypt:
+        return stored
+    typed = _typed("Passphrase of the backup: ")
+    if typed.reveal() != _typed("The same again: ").reveal():
+        raise Refused("backup.passphrase", "the two differ", hint="nothing was written")
+    return typed
+
+
+def _known_passphrase(arguments: Namespace) -> Secret:
+    """What to open a sealed backup with."""
+    return _stored(arguments) or _typed("Passphrase of the backup: ")
+
+
+def _stored(arguments: Namespace) -> Secret | None:
+    """The passphrase in --passphrase-file or in the settings' own file, None where neither is named."""
+    key, file = "--passphrase-file", arguments.passphrase_file
+    if file is None:
+        key, file = "backup.passphrase_file", places.passphrase_file(arguments)
+    return None if file is None else read_secret(key, Path(file).absolute())
+
+
+def _typed(prompt: str) -> Secret:
+    if not sys.stdin.isatty():
+        raise Unable("backup.passphrase", "nobody to ask", hint="name its file with --passphrase-file FILE")
+    try:
+        return Secret(getpass.getpass(prompt))
+    except EOFError:
+        raise Unable("backup.passphrase", "none was typed") from None

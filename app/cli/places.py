@@ -1,4 +1,4 @@
-"""Where things are: the settings file, the data folder, the demo's home. Reads one key of the settings."""
+"""Where things are: the settings file, the data folder, the demo's home. Reads two keys of the settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import tomllib
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from app.errors import SettingsError
 
@@ -36,14 +37,29 @@ def data_dir(arguments: Namespace) -> Path:
     if not file.exists() and not arguments.config:
         return demo_home() / "data"
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.absolute().parent / Path(_settings(file).get("data_dir", "/var/lib/plimsoll"))
+    except (ValueError, TypeError) as error:
+        raise SettingsError("data_dir", f"in {file}: {error}") from None
+
+
+def passphrase_file(arguments: Namespace) -> Path | None:
+    """What `backup.passphrase_file` names in the settings, None where they name none or there are none."""
+    file = config_file(arguments)
+    if not file.exists():
+        return None
+    section = _settings(file).get("backup", {})
+    named = section.get("passphrase_file", "") if isinstance(section, dict) else None
+    if not isinstance(named, str):
+        raise SettingsError("backup.passphrase_file", f'in {file}: a path, or "" for none')
+    return file.absolute().parent / named if named else None
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """The settings as TOML has them, unchecked: one wrong key must not keep anybody from a backup."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("--config", f"{file} is not TOML: {error}") from None
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         raise SettingsError("--config", f"{file} cannot be read: {problem}") from None
-    try:
-        named = tomllib.loads(text).get("data_dir", "/var/lib/plimsoll")
-        return file.absolute().parent / Path(named)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError("--config", f"{file} is not TOML: {error}") from None
-    except (ValueError, TypeError) as error:
-        raise SettingsError("data_dir", f"in {file}: {error}") from None

@@ -166,6 +166,12 @@ class Notify(_Section, frozen=True):
     token_file: Path = Path("/etc/plimsoll/notify.token")
 
 
+class Backup(_Section, frozen=True):
+    """`[backup]`: with a passphrase_file every backup is sealed. `plimsoll backup` reads it, nothing else."""
+
+    passphrase_file: Annotated[str, Meta(max_length=300, description='path, or "" for none')] = ""
+
+
 class Update(_Section, frozen=True):
     """`[update]`: where releases come from. The updater reads it, the service only checks it."""
 
@@ -206,6 +212,7 @@ class Settings(_Section, frozen=True):
     web: Web = Web()
     board: Board = Board()
     notify: Notify = Notify()
+    backup: Backup = Backup()
     update: Update = Update()
     native: Native = Native()
 

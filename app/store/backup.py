@@ -2,7 +2,8 @@
 
 A backup is a folder `YYYYMMDDTHHMMSSZ` with a compacted copy of each file. It gets its name only after both
 copies were checked whole and flushed: a folder with such a name is good, whatever happened. Reading needs no
-lock and writes nothing to the journal, so the rule of one writing connection holds.
+lock and writes nothing to the journal, so the rule of one writing connection holds. With a passphrase the
+copies are sealed (`sealing`), for a backup that leaves the house.
 
 A restored journal is older than the world. It therefore comes back halted by a person's reason and disarmed;
 its tag counter jumps beyond every tag that could have been used since; fills that it lacks are read from the
@@ -12,18 +13,21 @@ venue by the start's complete read, like after any long absence.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app import durable
 from app.clock import NS, Clock
+from app.config import Secret
 from app.errors import Refused, Theirs, Unable
+from app.store import sealing
 from app.store.database import FILE_MODE, unusable
 from app.store.latch import write_latch
 from app.store.lock import InstanceLock
@@ -34,40 +38,79 @@ DAILY_KEPT = 7  # newest backup of each of the last days
 WEEKLY_KEPT = 4  # newest backup of each of the last ISO weeks
 TAG_JUMP = 10_000_000  # four weeks of the highest order rate there can be, 160 a minute, are 6,451,200
 FREE_FACTOR = 2  # free space asked for, in sizes of the files: the copies, and as much left for the journal
+SEALED_FACTOR = 3  # the same when they are sealed: the plain copies lie there for a moment too
 FOLDER_MODE = 0o700
 _NAME = "%Y%m%dT%H%M%SZ"
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 _FILES = (STATE, MARKET)
 
 
-def back_up(data_dir: Path, folder: Path, clock: Clock) -> Path:
+def back_up(data_dir: Path, folder: Path, clock: Clock, passphrase: Secret | None = None) -> Path:
     """Copy both files into a new folder below `folder`, let old ones go; returns the new one's path.
 
-    Blocks for as long as reading and flushing take: not for the loop. Raises Refused (nothing to copy, no
-    space, an I/O error) and Theirs (a copy is damaged); then no backup was added and none was removed.
+    With a passphrase what lies in `folder` is sealed, at every moment. Blocks for as long as reading and
+    flushing take: not for the loop. Raises Refused (nothing to copy, no space, an I/O error, a short
+    passphrase) and Theirs (a copy is damaged); then no backup was added and none was removed.
     """
     name = datetime.fromtimestamp(clock.wall_ns() // NS, UTC).strftime(_NAME)
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    _check_space(data_dir, folder)
-    made, begun = folder / name, folder / f".{name}.new"
-    if made.exists():
-        raise Refused("backup.exists", made, hint="there is one of this second already")
-    shutil.rmtree(begun, ignore_errors=True)
-    try:
-        begun.mkdir(mode=FOLDER_MODE)
-        for schema in _FILES:
-            _copy(data_dir / schema.file, begun / schema.file)
-            verify(begun / schema.file, schema)
-        durable.flush(begun)
-        begun.rename(made)
-        durable.flush(folder)
-    except (sqlite3.Error, OSError) as error:
-        raise unusable(begun, error) from error
-    finally:
-        shutil.rmtree(begun, ignore_errors=True)
-    for old in expired(names(folder)):
-        shutil.rmtree(folder / old, ignore_errors=True)
+    _check_there(data_dir)
+    with _alone(data_dir):
+        _check_space(data_dir, folder, sealed=passphrase is not None)
+        made, begun = folder / name, folder / f".{name}.new"
+        if made.exists():
+            raise Refused("backup.exists", made, hint="there is one of this second already")
+        try:
+            _fill(data_dir, begun, passphrase)
+            durable.flush(begun)
+            begun.rename(made)
+            durable.flush(folder)
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(begun, error) from error
+        finally:
+            _clear(folder, ".new")
+            _clear(data_dir, ".plain")
+        for old in expired(names(folder)):
+            shutil.rmtree(folder / old, ignore_errors=True)
     return made
+
+
+def _fill(data_dir: Path, begun: Path, passphrase: Secret | None) -> None:
+    """The checked copies, in `begun`. Those to be sealed lie beside the journal meanwhile, which is no less
+    plain, and never where the backup goes.
+    """
+    begun.mkdir(mode=FOLDER_MODE)
+    plain = begun if passphrase is None else data_dir / f"{begun.stem}.plain"
+    plain.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    for schema in _FILES:
+        _copy(data_dir / schema.file, plain / schema.file)
+        verify(plain / schema.file, schema)
+    if passphrase is not None:
+        salt = sealing.new_salt()
+        for schema, key in zip(_FILES, sealing.keys(passphrase, salt, len(_FILES)), strict=True):
+            sealed = begun / f"{schema.file}{sealing.SUFFIX}"
+            sealing.seal(plain / schema.file, sealed, key, salt)
+            sealing.check(sealed, key)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One backup of a journal at a time, and what a killed one left behind goes. Raises Unable."""
+    handle = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unable("backup.running", data_dir, hint="another backup is being made") from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear(folder: Path, ending: str) -> None:
+    """Remove what this backup, or one that was killed, has begun."""
+    for left in folder.glob(f".????????T??????Z{ending}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def names(folder: Path) -> list[str]:
@@ -102,20 +145,27 @@ def verify(path: Path, schema: Schema) -> None:
         raise Theirs(str(path), f"is not a {schema.file} that this program knows")
 
 
-def restore(backup: Path, data_dir: Path, clock: Clock, by: str) -> Path:
+def is_sealed(backup: Path) -> bool:
+    """Whether it needs its passphrase."""
+    return any((backup / f"{schema.file}{sealing.SUFFIX}").exists() for schema in _FILES)
+
+
+def restore(backup: Path, data_dir: Path, clock: Clock, by: str, passphrase: Secret | None = None) -> Path:
     """Put a backup in the place of the journal in `data_dir`; returns where the replaced files are now.
 
-    Raises Refused while a service runs, Theirs when the backup is not whole; then nothing was changed. What
-    is interrupted later leaves a journal that is missing or disarmed: both start halted.
+    Raises Refused while a service runs, Theirs when the backup is not whole or the passphrase is another;
+    then nothing was changed. What is interrupted later leaves a journal that is missing or disarmed: both
+    start halted.
     """
-    for schema in _FILES:
-        verify(backup / schema.file, schema)
     data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     lock = InstanceLock(data_dir)
     try:
-        ArmedMark(data_dir).remove_now()
-        for schema in _FILES:
-            _begin(backup / schema.file, data_dir / f"{schema.file}.restored")
+        with _opened(backup, data_dir, passphrase) as whole:
+            for schema in _FILES:
+                verify(whole / schema.file, schema)
+            ArmedMark(data_dir).remove_now()
+            for schema in _FILES:
+                _begin(whole / schema.file, data_dir / f"{schema.file}.restored")
         _jump_tags(data_dir / f"{STATE.file}.restored")  # before it can be taken for the journal
         aside = _set_aside(data_dir, clock)
         for schema in _FILES:
@@ -127,6 +177,39 @@ def restore(backup: Path, data_dir: Path, clock: Clock, by: str) -> Path:
         lock.release()
     asyncio.run(write_latch(data_dir, by=by, why=f"restored from backup {backup.name}", clock=clock))
     return aside
+
+
+@contextmanager
+def _opened(backup: Path, data_dir: Path, passphrase: Secret | None) -> Iterator[Path]:
+    """A folder with the plain files of `backup`: itself, or one in `data_dir` that goes away again.
+
+    Raises Unable without a passphrase for a sealed one, Theirs when it does not open, OSError.
+    """
+    if not is_sealed(backup):
+        yield backup
+        return
+    if passphrase is None:
+        raise Unable("backup.sealed", backup, hint="it needs its passphrase: --passphrase-file FILE")
+    files = [backup / f"{schema.file}{sealing.SUFFIX}" for schema in _FILES]
+    salts = {_present(file, sealing.salt_of) for file in files}
+    if len(salts) > 1:
+        raise Theirs(str(backup), "holds files of different backups")
+    folder = data_dir / ".opened"
+    shutil.rmtree(folder, ignore_errors=True)  # of a restore that was killed
+    try:
+        folder.mkdir(mode=FOLDER_MODE)
+        for file, key in zip(files, sealing.keys(passphrase, salts.pop(), len(files)), strict=True):
+            sealing.unseal(file, folder / file.stem, key)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _present(file: Path, read: Callable[[Path], bytes]) -> bytes:
+    try:
+        return read(file)
+    except FileNotFoundError:
+        raise Theirs(str(file), "is missing") from None
 
 
 def _set_aside(data_dir: Path, clock: Clock) -> Path:
@@ -158,16 +241,23 @@ def _jump_tags(path: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """A compacted copy as of now, flushed. The source is opened read-only and never checkpointed."""
-    if not source.exists():
-        raise Unable("store.missing", source, hint="no service has run with this data_dir yet")
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.execute("VACUUM INTO ?", (str(target),))
     durable.flush(target)
 
 
-def _check_space(data_dir: Path, folder: Path) -> None:
+def _check_there(data_dir: Path) -> None:
+    for schema in _FILES:
+        source = data_dir / schema.file
+        if not source.exists():
+            raise Unable("store.missing", source, hint="no service has run with this data_dir yet")
+
+
+def _check_space(data_dir: Path, folder: Path, *, sealed: bool) -> None:
     size = sum(path.stat().st_size for schema in _FILES for path in data_dir.glob(f"{schema.file}*"))
-    free = shutil.disk_usage(folder).free
-    if free < size * FREE_FACTOR:
-        raise Unable("backup.space", f"{free} bytes free", f"{size * FREE_FACTOR} bytes")
+    needed = size * (SEALED_FACTOR if sealed else FREE_FACTOR)
+    for place in (folder, data_dir) if sealed else (folder,):
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            raise Unable("backup.space", f"{free} bytes free in {place}", f"{needed} bytes")

@@ -10,7 +10,7 @@ import pytest
 
 from app.cli import main
 from app.clock import SystemClock
-from app.store import open_journal
+from app.store import open_journal, sealing
 from app.store.lock import InstanceLock
 from tests.store.records import durable, fill
 
@@ -67,3 +67,84 @@ def test_fails_in_words(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         "backup.missing",
         "store.in_use",
     ]
+
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with the passphrase, and keys that cost a test little."""
+    monkeypatch.setattr(sealing, "SCRYPT_N", 2)
+    file = tmp_path / "passphrase"
+    file.touch(mode=0o600)
+    file.write_text(PASSPHRASE + "\n")
+    return file
+
+
+def only_backup(data: Path) -> str:
+    (made,) = (data / "backups").iterdir()
+    return str(made)
+
+
+def test_seals_with_a_file_and_opens_with_it(
+    data: Path, secret: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ["--data-dir", str(data)]
+    assert main(["backup", "--passphrase-file", str(secret), *where]) == 0
+    assert ", sealed; 1 kept" in capfd.readouterr().out
+    monkeypatch.setattr("app.cli.backups.sys.stdin", Pipe())
+    assert main(["restore", only_backup(data), *where]) == 1
+    assert "nobody to ask" in capfd.readouterr().err
+    assert main(["restore", only_backup(data), "--passphrase-file", str(secret), *where]) == 0
+    said = capfd.readouterr()
+    assert "halted until you re-arm" in said.out and PASSPHRASE not in said.out + said.err
+
+
+def test_the_settings_name_the_passphrase_of_every_backup(
+    data: Path, secret: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plimsoll.toml"
+    file.write_text('data_dir = "data"\n[backup]\npassphrase_file = "passphrase"\n')
+    where = ["--config", str(file)]
+    secret.chmod(0o644)
+    assert main(["backup", *where]) == 2, "an open passphrase makes no backup, and above all no plain one"
+    assert not (data / "backups").exists()
+    secret.chmod(0o600)
+    assert main(["backup", *where]) == 0
+    assert {path.suffix for path in Path(only_backup(data)).iterdir()} == {".sealed"}
+    assert main(["restore", only_backup(data), *where]) == 0
+    assert PASSPHRASE not in "".join(capsys.readouterr())
+
+
+def test_asks_a_person_twice_for_a_new_passphrase_and_once_for_a_known_one(
+    data: Path, secret: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, typed = ["--data-dir", str(data)], list[str]()
+    monkeypatch.setattr("app.cli.backups.sys.stdin", Terminal())
+    monkeypatch.setattr("app.cli.backups.getpass.getpass", lambda _prompt: typed.pop(0))
+    typed[:] = [PASSPHRASE, PASSPHRASE + "!"]
+    assert main(["backup", "--encrypt", *where]) == 3
+    assert "the two differ" in capsys.readouterr().err
+    typed[:] = [PASSPHRASE, PASSPHRASE]
+    assert main(["backup", "--encrypt", *where]) == 0
+    typed[:] = ["another horse entirely"]
+    assert main(["restore", only_backup(data), *where]) == 1
+    assert "another passphrase" in capsys.readouterr().err
+    typed[:] = [PASSPHRASE]
+    assert main(["restore", only_backup(data), *where]) == 0
+    assert PASSPHRASE not in "".join(capsys.readouterr())
+
+
+class Terminal:
+    """Standard input of a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Pipe:
+    """Standard input of a timer."""
+
+    def isatty(self) -> bool:
+        return False

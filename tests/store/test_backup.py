@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.clock import SystemClock
+from app.config import Secret
 from app.engine.records import ArmedChanged, Record, Recovered, TagsReserved
-from app.errors import Refused, Theirs
+from app.errors import Refused, Theirs, Unable
 from app.risk.state import Code, Kind
-from app.store import backup, open_journal
+from app.store import backup, open_journal, sealing
 from app.store.backup import TAG_JUMP, back_up, expired, names, restore
 from app.store.lock import InstanceLock
 from app.store.mark import MARK_FILE
@@ -186,3 +187,103 @@ def test_refuses_a_backup_that_is_not_whole_and_changes_nothing(tmp_path: Path, 
     with pytest.raises(Theirs):
         restore(made, data, At(FIRST), "test")
     assert sorted(path.name for path in data.iterdir()) == before and fills(data / "state.db") == 2
+
+
+PASSPHRASE = Secret("correct horse battery staple")
+OTHER = Secret("incorrect horse battery staple")
+FAST = 2  # scrypt's cost in tests; sealing has a test of the real one
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "SCRYPT_N", FAST)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_sealed_backup_holds_no_plain_byte_anywhere_and_opens_with_its_passphrase(
+    tmp_path: Path, cheap: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, folder, seen = tmp_path / "data", tmp_path / "stick", set[str]()
+    filled(data)
+    seal = sealing.seal
+
+    def sealed_while_watched(source: Path, target: Path, key: bytes, salt: bytes) -> None:
+        seal(source, target, key, salt)
+        seen.update(path.name for path in folder.rglob("*") if path.is_file())
+
+    monkeypatch.setattr(sealing, "seal", sealed_while_watched)
+    made = back_up(data, folder, At(FIRST), PASSPHRASE)
+    assert seen == {"state.db.sealed", "market.db.sealed"} == {path.name for path in made.iterdir()}
+    assert b"SQLite format" not in b"".join(path.read_bytes() for path in made.iterdir())
+    assert backup.is_sealed(made) and not [name for name in files(data) if "2026" in name]
+    restore(made, tmp_path / "fresh", At(FIRST), "test", PASSPHRASE)
+    assert fills(tmp_path / "fresh" / "state.db") == 2
+    assert ".opened" not in files(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("another passphrase", "does not open"),
+        ("no passphrase", "needs its passphrase"),
+        ("a flipped byte", "does not open"),
+        ("cut", "does not open"),
+        ("cut to nothing", "no sealed file"),
+        ("one file missing", "is missing"),
+        ("files of two backups", "different backups"),
+        ("files swapped", "does not open"),
+    ],
+)
+def test_refuses_a_sealed_backup_that_does_not_open_and_changes_nothing(
+    tmp_path: Path, cheap: None, damage: str, words: str
+) -> None:
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    filled(data, armed=True)
+    made = back_up(data, folder, At(FIRST), PASSPHRASE)
+    copy, market = made / "state.db.sealed", made / "market.db.sealed"
+    raw, passphrase = copy.read_bytes(), PASSPHRASE
+    if damage == "a flipped byte":
+        copy.write_bytes(raw[:5_000] + bytes([raw[5_000] ^ 4]) + raw[5_001:])
+    elif damage == "cut":
+        copy.write_bytes(raw[: len(raw) // 2])
+    elif damage == "cut to nothing":
+        copy.write_bytes(b"")
+    elif damage == "one file missing":
+        market.unlink()
+    elif damage == "files of two backups":
+        later = back_up(data, folder, At(FIRST + timedelta(days=1)), PASSPHRASE)
+        shutil.copyfile(later / market.name, market)
+    elif damage == "files swapped":
+        copy.write_bytes(market.read_bytes())
+        market.write_bytes(raw)
+    before = files(data)
+    given = {"another passphrase": OTHER, "no passphrase": None}.get(damage, passphrase)
+    with pytest.raises((Theirs, Unable), match=words):
+        restore(made, data, At(FIRST), "test", given)
+    assert files(data) == before and (data / MARK_FILE).exists() and fills(data / "state.db") == 2
+
+
+def test_what_a_killed_backup_left_is_cleared_and_a_short_passphrase_leaves_nothing(
+    tmp_path: Path, cheap: None
+) -> None:
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    filled(data)
+    for left in (data / ".20260104T030000Z.plain", folder / ".20260104T030000Z.new"):
+        left.mkdir(parents=True)
+        (left / "state.db").write_bytes(b"half")
+    with pytest.raises(Refused, match=r"backup\.passphrase"):
+        back_up(data, folder, At(FIRST), Secret("short"))
+    assert files(folder) == [] and not list(data.glob("*.plain"))
+    made = back_up(data, folder, At(FIRST), PASSPHRASE)
+    assert files(folder) == [made.name]
+
+
+def test_one_backup_at_a_time(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    filled(data)
+    with backup._alone(data), pytest.raises(Refused, match=r"backup\.running"):
+        back_up(data, tmp_path / "backups", At(FIRST))
+    assert back_up(data, tmp_path / "backups", At(FIRST)).exists()
