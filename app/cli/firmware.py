@@ -20,7 +20,7 @@ from app.mcu.flash import Flash
 from app.mcu.greeting import Greeting, greet
 from app.mcu.native_codec import NativeCodec
 
-SERVICE = "plimsoll.service"
+SERVICE, SOCKET = "plimsoll.service", "plimsoll.socket"
 SERVICE_SECONDS = 120.0  # a stop waits for the venue's last answers
 WHY = "new firmware for the board"
 SKETCHER = Path(__file__).resolve().parents[2] / "board" / "targets.py"
@@ -40,10 +40,13 @@ class Appliance:
             offline.halt(self._folder, WHY)
 
     def release(self) -> bool:
-        """Stop the service. Writing the latch once more shows that it is on disk, and that nobody runs."""
+        """Stop the service, and its page's socket, or a look at the page would start it and take the board.
+
+        Writing the latch once more shows that it is on disk, and that nobody runs.
+        """
         if client.ask(self._folder, "status") is None:
             return False
-        toolchain.call(["systemctl", "stop", SERVICE], SERVICE_SECONDS)
+        toolchain.call(["systemctl", "stop", SOCKET, SERVICE], SERVICE_SECONDS)
         offline.halt(self._folder, WHY)
         return True
 

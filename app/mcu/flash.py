@@ -1,9 +1,9 @@
-"""New firmware on the board, in the order that cannot hurt: latch, release, write, greet, keep.
+"""New firmware on the board, in the order that cannot hurt: latch, build, release, write, greet, keep.
 
-Trading is halted durably before anything else, and only a person re-arms it. An image counts as installed
-when the board greeted with its hash; until then the one before stays the one to go back to, and it is written
-back when a step fails. What became of the board is always said. Programs are called by `toolchain`, images
-kept by `images`.
+Trading is halted durably before anything else, and only a person re-arms it. What is about to be written is
+on disk before its first byte leaves. An image counts as installed when the board greeted with its hash; until
+then the one before stays the one to go back to, and it is written back when a step fails. What became of the
+board is always said. Programs are called by `toolchain`, images kept by `images`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from app.errors import PlimsollError, Refused
+from app.mcu import messages
 from app.mcu.images import Image, Shelf
 from app.mcu.toolchain import RESTORE_STOCK
 
@@ -70,11 +71,11 @@ class Flash:
 
     def build(self, make: Callable[[], Image]) -> Image:
         """Install what `make` builds; the halt comes first, for a compiler takes the memory trading needs."""
-        return self._within(lambda: self._replace(self._harmless(make), self._writer.upload_build))
+        return self._within(make, self._writer.upload_build)
 
     def image(self, file: Image) -> Image:
         """Install an image that exists already."""
-        return self._within(lambda: self._replace(file, self._writer.upload_image))
+        return self._within(lambda: file, self._writer.upload_image)
 
     def back(self) -> Image:
         """Install the image before the current one. Raises Refused when none is kept."""
@@ -83,13 +84,15 @@ class Flash:
             raise Refused("firmware.previous", "no earlier image is kept", hint="nothing was changed")
         return self.image(before)
 
-    def _within(self, install: Callable[[], Image]) -> Image:
+    def _within(self, make: Callable[[], Image], upload: Callable[[Image], None]) -> Image:
+        """The service and its page go on, halted, while a compiler takes its minutes."""
         self._service.latch()
         self._say("halted: only a person re-arms")
-        running = self._service.release()
+        image = self._harmless(make)
+        running = self._harmless(self._service.release)
         self._say("the service is stopped" if running else "no service runs")
         try:
-            return install()
+            return self._replace(image, upload)
         finally:
             if running:
                 self._resume()
@@ -105,6 +108,7 @@ class Flash:
     def _replace(self, image: Image, upload: Callable[[Image], None]) -> Image:
         before = self._harmless(self._shelf.current)
         self._harmless(lambda: self._check(image))
+        self._harmless(lambda: self._shelf.begin(image))
         try:
             self._install(image, upload)
         except PlimsollError as error:
@@ -149,10 +153,20 @@ class Flash:
             return
         try:
             self._check(before)
-            self._install(before, self._writer.upload_image)
+            self._put_back(before)
+            self._shelf.forget()
             self._say(f"the firmware before it is back: {before}")
         except PlimsollError as error:
             self._say(f"the firmware before it could not be written back either: {error}")
             self._say(
                 f"the board's firmware is unknown and its output stays off. The maker's own: {RESTORE_STOCK}"
             )
+
+    def _put_back(self, before: Image) -> None:
+        """Of one that speaks as an earlier release did it is enough that the board answers like that."""
+        try:
+            self._install(before, self._writer.upload_image)
+        except Refused as refusal:
+            if refusal.rule != "board.protocol" or before.artefact.protocol_version == messages.VERSION:
+                raise
+            self._say("the board answers in another version of the protocol, as that image does")

@@ -1,20 +1,23 @@
 """Firmware images for the UNO Q: what is known of one, and which are kept to go back to.
 
 Each image lies in a folder of its own with its artefact beside it; one small file, replaced whole, says which
-is on the board and which was before. Nothing here talks to a board.
+is on the board, which was before, and which was being written: the intent is on disk before the first byte
+leaves. Nothing here talks to a board.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from app import durable
-from app.errors import Refused, Theirs
+from app.errors import Refused, Theirs, Unable
 
 IMAGE = "firmware.bin"
 ARTEFACT = "artefact.json"
@@ -40,11 +43,14 @@ class Artefact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Sha256
 
 
-class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The folders' names of the image on the board and of the one before it."""
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The folders' names of the image on the board, of the one before it, and of one whose writing was begun
+    and not ended yet, "" = none.
+    """
 
     current: str = ""
     previous: str = ""
+    writing: str = ""
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -91,7 +97,9 @@ def describe(file: Path, firmware_hash: str, protocol_version: int, core: str, f
 
 
 class Shelf:
-    """The images kept in `folder`: the one on the board and the one before it, None where there is none."""
+    """The images kept in `folder`: the one on the board, the one before it, and the one that is being written
+    or never was to its end, None where there is none. Raises Refused for one that was damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -102,19 +110,54 @@ class Shelf:
     def previous(self) -> Image | None:
         return self._image(self._order().previous)
 
+    def writing(self) -> Image | None:
+        return self._image(self._order().writing)
+
+    def find(self, firmware_hash: str, core: str) -> Image | None:
+        """A kept image of that firmware which the installed core would start."""
+        found = (image for image in (self.current(), self.previous(), self.writing()) if image is not None)
+        return next(
+            (
+                one
+                for one in found
+                if (one.artefact.firmware_hash, one.artefact.core) == (firmware_hash, core)
+            ),
+            None,
+        )
+
+    def begin(self, image: Image) -> None:
+        """From now on the board may hold half of `image`. Raises Unable; then nothing may be written."""
+        with self._said():
+            name, before = self._place(image), self._order()
+            self._write(Order(before.current, before.previous, name))
+
     def keep(self, image: Image) -> None:
-        """`image` was seen running on the board: it is the current one now, the former the way back."""
-        name, before = self._place(image), self._order()
-        previous = before.previous if before.current == name else before.current
-        self._write(Order(name, previous))
-        for entry in self.folder.iterdir():
-            if entry.is_dir() and entry.name not in (name, previous):
-                shutil.rmtree(entry)
+        """`image` was seen running on the board: it is the current one now, the former the way back.
+
+        Raises Unable.
+        """
+        with self._said():
+            name, before = self._place(image), self._order()
+            self._write(Order(name, before.previous if before.current == name else before.current))
+
+    def forget(self) -> None:
+        """The image that was being written is not on the board, the current one is. Raises Unable."""
+        with self._said():
+            before = self._order()
+            self._write(Order(before.current, before.previous))
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unable("firmware.shelf", self.folder, hint=error.strerror or str(error)) from None
 
     def _place(self, image: Image) -> str:
+        """A whole copy is never written over: it may be the way back."""
         name = image.artefact.sha256[:16]
         home = self.folder / name
-        if image.file.parent != home:
+        if image.file.parent != home and not _whole(home / IMAGE):
             home.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(image.file, home / IMAGE)
             shutil.copyfile(image.file.with_name(ARTEFACT), home / ARTEFACT)
@@ -135,7 +178,20 @@ class Shelf:
             raise Refused("firmware.order", self.folder / ORDER, hint=str(error)) from None
 
     def _write(self, order: Order) -> None:
+        """And remove what it no longer names."""
         durable.write(self.folder / ORDER, msgspec.json.encode(order))
+        named = (order.current, order.previous, order.writing)
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and entry.name not in named:
+                shutil.rmtree(entry)
+
+
+def _whole(file: Path) -> bool:
+    try:
+        read(file)
+    except Refused:
+        return False
+    return True
 
 
 def _bounded(file: Path, limit: int) -> bytes:

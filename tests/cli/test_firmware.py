@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import client, firmware, main, offline
-from app.cli.firmware import SERVICE, Appliance
+from app.cli.firmware import SERVICE, SOCKET, Appliance
 from app.config.settings import Board
 from app.errors import Later, Refused
 from app.mcu import images, unoq
@@ -145,7 +145,7 @@ def test_halts_through_the_service_then_stops_it_and_writes_the_latch_itself(
     assert appliance.release() is True
     appliance.resume()
     assert bench.journal() == ["halt", "status", "systemctl stop", "systemctl start"]
-    assert f"systemctl stop {SERVICE}" in (bench.home / "journal").read_text()
+    assert f"systemctl stop {SOCKET} {SERVICE}\n" in (bench.home / "journal").read_text()
     assert offline.read(bench.home / "data", "status")["armed"] is False
 
 

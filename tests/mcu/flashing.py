@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import PlimsollError, Unreachable
+from app.errors import PlimsollError, Refused, Unreachable
 from app.mcu import images, toolchain
 
 CORE = "1.0.0"
@@ -54,6 +54,7 @@ class Appliance:
         self.failing: set[str] = set()
         self.deaf: set[str] = set()  # hashes whose firmware never answers
         self.versions: dict[str, int] = {}
+        self.foreign: set[str] = set()  # hashes whose firmware answers in a version that nobody here reads
 
     def latch(self) -> None:
         self._step("latch")
@@ -70,6 +71,8 @@ class Appliance:
         found = (self.home / "flashed").read_text()[:16]
         if found in self.deaf:
             raise Unreachable("board", "no greeting")
+        if found in self.foreign:
+            raise Refused("board.protocol", "another version", 1)
         return Greeting(found, self.versions.get(found, 1))
 
     def _step(self, name: str) -> None:
@@ -104,11 +107,13 @@ class Bench:
     def unoq(self) -> toolchain.UnoQ:
         return toolchain.UnoQ(self.home / "compatible")
 
-    def image(self, firmware_hash: str, core: str = CORE) -> images.Image:
+    def image(
+        self, firmware_hash: str, core: str = CORE, version: int = 1, again: bool = False
+    ) -> images.Image:
         folder = self.home / f"image-{firmware_hash}-{core}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=again)
         (folder / images.IMAGE).write_text(firmware_hash)
-        return images.describe(folder / images.IMAGE, firmware_hash, 1, core, toolchain.FQBN)
+        return images.describe(folder / images.IMAGE, firmware_hash, version, core, toolchain.FQBN)
 
     def make(self) -> images.Image:
         sketch, build = self.home / "unoq", self.home / "build"

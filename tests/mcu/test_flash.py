@@ -16,7 +16,7 @@ from app.mcu.flash import NOTHING_WRITTEN, Flash
 from tests.mcu.flashing import CORE, NEW, OLD, OTHER, Bench
 
 WRITTEN = ["arduino-cli upload", "gpioset 70=1", "greet"]
-BUILT = ["latch", "release", "arduino-cli compile", "gpioset 37=0", *WRITTEN, "resume"]
+BUILT = ["latch", "arduino-cli compile", "release", "gpioset 37=0", *WRITTEN, "resume"]
 RESTORED = ["gpioset 37=0", "remoteocd upload", "gpioset 70=1", "greet"]
 
 
@@ -35,7 +35,7 @@ def kept(bench: Bench) -> tuple[str, ...]:
     return tuple(image.artefact.firmware_hash if image else "" for image in both)
 
 
-def test_halts_and_lets_go_of_the_link_before_it_compiles_and_writes(bench: Bench) -> None:
+def test_halts_before_it_compiles_and_lets_go_of_the_link_before_it_writes(bench: Bench) -> None:
     made = flash(bench).build(bench.make)
     assert bench.journal() == BUILT
     assert made.artefact.firmware_hash == NEW == bench.flashed()
@@ -101,9 +101,9 @@ def test_flashing_the_same_image_again_keeps_the_one_before(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("program", "word", "steps"),
     [
-        ("arduino-cli", "core", BUILT[:3]),  # asked for once the image is built
-        ("arduino-cli", "compile", BUILT[:3]),
-        ("gpioset", "boot", BUILT[:4]),
+        ("arduino-cli", "core", BUILT[:2]),  # asked for once the image is built; the service goes on
+        ("arduino-cli", "compile", BUILT[:2]),
+        ("gpioset", "boot", [*BUILT[:4], "resume"]),
     ],
 )
 def test_writes_nothing_when_a_step_before_fails(
@@ -112,8 +112,9 @@ def test_writes_nothing_when_a_step_before_fails(
     bench.fail(program, word)
     with pytest.raises(Later, match=program):
         flash(bench).build(bench.make)
-    assert bench.journal() == [*steps, "resume"]
+    assert bench.journal() == steps
     assert bench.flashed() == OLD
+    assert bench.shelf.writing() is None
     assert NOTHING_WRITTEN in bench.said
 
 
@@ -162,6 +163,7 @@ def test_says_that_the_firmware_is_unknown_when_going_back_fails_too(bench: Benc
     with pytest.raises(Later, match="no greeting"):
         flash(bench).build(bench.make)
     assert bench.heard("could not be written back either")
+    assert bench.shelf.writing().artefact.firmware_hash == NEW  # who comes next knows what may be there
     assert bench.heard("its output stays off")
     assert bench.heard("arduino-cli burn-bootloader -b arduino:zephyr:unoq -P jlink")
     assert bench.journal()[-1] == "resume"
@@ -186,13 +188,13 @@ def test_writes_nothing_when_the_link_is_not_released(bench: Bench) -> None:
     bench.appliance.failing.add("release")
     with pytest.raises(Later, match="release failed"):
         flash(bench).build(bench.make)
-    assert bench.journal() == ["latch", "release"]
+    assert bench.journal() == BUILT[:3]
 
 
 def test_a_service_that_does_not_start_hides_no_other_failure(bench: Bench) -> None:
     bench.appliance.failing.add("resume")
-    bench.fail("arduino-cli", "compile")
-    with pytest.raises(Later, match="compile went wrong"):
+    bench.fail("arduino-cli", "upload")
+    with pytest.raises(Later, match="upload went wrong"):
         flash(bench).build(bench.make)
     assert bench.heard("the service did not start")
 
@@ -207,7 +209,55 @@ def test_an_interruption_is_said_and_the_service_started(
     with pytest.raises(KeyboardInterrupt):
         flash(bench).build(bench.make)
     assert bench.heard("may hold half an image")
+    assert bench.shelf.writing().artefact.firmware_hash == NEW
     assert bench.journal()[-1] == "resume"
+
+
+def test_what_is_being_written_is_on_disk_before_its_first_byte_leaves(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flash(bench).image(bench.image(OLD))
+    seen: list[images.Image | None] = []
+    monkeypatch.setattr(
+        toolchain.UnoQ, "upload_image", lambda self, image: seen.append(bench.shelf.writing())
+    )
+    with pytest.raises(Refused):  # the board greets as before
+        flash(bench).image(bench.image(NEW))
+    assert seen[0].artefact.firmware_hash == NEW and seen[0].file.parent.parent == bench.shelf.folder
+    assert (kept(bench), bench.shelf.writing()) == ((OLD, ""), None)
+
+
+def test_writes_nothing_when_the_shelf_takes_no_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    flash(bench).image(bench.image(OLD))
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(images.durable, "write", full)
+    with pytest.raises(Refused, match=r"firmware\.shelf: .*No space left"):
+        flash(bench).build(bench.make)
+    assert (bench.flashed(), kept(bench)) == (OLD, (OLD, ""))
+    assert NOTHING_WRITTEN in bench.said
+
+
+def test_a_whole_copy_is_not_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    flash(bench).image(bench.image(OLD))
+    monkeypatch.setattr(
+        images.shutil, "copyfile", lambda *_: pytest.fail("a cut now would take the way back")
+    )
+    flash(bench).image(bench.image(OLD, core=CORE, again=True))
+    assert kept(bench) == (OLD, "")
+
+
+def test_goes_back_to_a_firmware_of_another_protocol_version(bench: Bench) -> None:
+    bench.shelf.keep(bench.image(OLD, version=2))
+    bench.appliance.foreign.add(OLD)
+    bench.appliance.deaf.add(NEW)
+    with pytest.raises(Later, match="no greeting"):
+        flash(bench).build(bench.make)
+    assert bench.flashed() == OLD
+    assert bench.heard("as that image does") and bench.heard("is back")
+    assert bench.shelf.writing() is None
 
 
 def test_refuses_an_image_of_another_core(bench: Bench) -> None:
