@@ -11,7 +11,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
 
   run [ARG...]     set up, then start the appliance on its own simulator (plimsoll demo)
   setup            set up only: virtual environment, compiled modules; quiet when nothing changed
-  test [WHAT...]   set up and pass all tests; WHAT is fast, long, or pytest's own arguments
+  test [WHAT...]   set up and pass all tests; WHAT is fast, long, power (a whole machine's plug pulled, not among
+                   all), or pytest's own arguments
   check            format, lint, types, layers, documentation
   native           compile the native modules whose source changed
   firmware         build the board's firmware for every target that this machine has tools for
@@ -144,6 +145,8 @@ provide_systemd() {
 
 provide_clang() { provide "what a fuzzer finds" clang -- clang libclang-rt-dev; }
 
+provide_power() { provide "power cuts" strace mkfs.ext4 unshare -- strace e2fsprogs util-linux; }
+
 firmware() {
     choose_venv
     make_venv
@@ -155,7 +158,7 @@ pytest() { "$venv/bin/python" -m pytest "$@"; }
 
 fast() {
     say "the fast suite"
-    pytest -q -m "not long" "$@"
+    pytest -q -m "not long and not power" "$@"
 }
 
 long() {
@@ -164,7 +167,16 @@ long() {
     provide_firmware_tools
     provide_clang
     provide_systemd
+    provide_power
     pytest -q -m long "$@"
+}
+
+# power: a whole machine, its kernel included, as often and as long as one wants
+power() {
+    say "a machine whose plug is pulled"
+    provide_systemd
+    provide_power
+    pytest -q -m power "$@"
 }
 
 run_tests() {
@@ -172,7 +184,7 @@ run_tests() {
     case ${1:-all} in
     all) fast && long ;;
     fast) fast "${@:2}" ;;
-    long) long "${@:2}" ;;
+    long | power) "$1" "${@:2}" ;;
     *) pytest "$@" ;;
     esac
 }
