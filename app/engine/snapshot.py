@@ -142,6 +142,8 @@ class BoardView:
     detail: str = ""  # why there is no session, "" with one
     target: str = ""
     firmware: str = ""  # hash of what runs there
+    foreign: bool = False  # what answers there speaks another version of the protocol
+    outdated: bool = False  # this release carries another firmware for it
     reset: str = ""  # why it last began: unknown, power, pin, watchdog, software
     boot_id: int = 0
     sessions: int = 0  # begun since the start

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from app.clock import Clock
 from app.config.settings import Board
-from app.mcu import owner, unoq
+from app.mcu import owner, shipped, unoq
 from app.mcu.guest import Guest, open_guest
 from app.mcu.leds import Leds
 from app.mcu.link import Dial, Link
@@ -27,7 +27,7 @@ def build(board: Board, clock: Clock, stack: AsyncExitStack) -> Link | StandIn:
     if not board.required:
         return StandIn()
     leds = Leds() if board.leds else None
-    return Link(board.mode, clock, dial(board, stack), NativeCodec(), leds)
+    return Link(board.mode, clock, dial(board, stack), NativeCodec(), leds, shipped.read())
 
 
 def dial(board: Board, stack: AsyncExitStack) -> Dial:

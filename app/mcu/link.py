@@ -23,6 +23,7 @@ from app.mcu import lights, messages, session
 from app.mcu.lateness import Lateness, StampedCodec
 from app.mcu.leds import Leds
 from app.mcu.session import Session
+from app.mcu.shipped import Shipped
 
 RETRY_MS = 500  # from the start of one session to that of the next: two a second, as the protocol allows
 OPENING_MS = 2_000  # without a greeting the transport is opened anew: the tty may be another one by now
@@ -68,9 +69,19 @@ def random32() -> int:
 class Link:
     """`ports.Panel` over a real or virtual board. `connect` the engine, then `run` while it trades."""
 
-    def __init__(self, mode: str, clock: Clock, dial: Dial, codec: Any, leds: Leds | None = None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        clock: Clock,
+        dial: Dial,
+        codec: Any,
+        leds: Leds | None = None,
+        shipped: Shipped | None = None,
+    ) -> None:
         self.mode = mode
         self.sessions = 0
+        self._shipped = shipped or Shipped()
+        self._foreign = False  # what answers there speaks another version of the protocol
         self._updating = False  # a new version is being installed; the lights say so
         self._shown: Snapshot | None = None
         self._clock, self._dial, self._leds = clock, dial, leds
@@ -136,12 +147,23 @@ class Link:
             detail="" if beat else self._detail,
             target=messages.TARGETS[welcome[2]] if welcome else "",
             firmware=welcome[1].hex() if welcome else "",
+            foreign=self._foreign,
+            outdated=self._outdated(),
             reset=RESETS[welcome[3]] if welcome and welcome[3] < len(RESETS) else "",
             boot_id=welcome[4] if welcome else 0,
             sessions=self.sessions,
             latency_ms=self._stamps.lateness.last_ms,
             counters=dict(zip(COUNTER_NAMES, self._counters, strict=False)),
         )
+
+    def _outdated(self) -> bool:
+        """Whether this release carries another firmware for the board. It may serve all the same: what makes
+        a session is the protocol's version, which the session itself holds both sides to.
+        """
+        if self._foreign or not self._welcome:
+            return self._foreign
+        carried = self._shipped.firmware.get(messages.TARGETS[self._welcome[2]])
+        return carried not in (None, self._welcome[1].hex())
 
     def _beat(self) -> tuple:
         live = self._session is not None and self._session.state == session.LIVE
@@ -277,10 +299,11 @@ class Link:
                 self._detail = ""
                 log.info("the board is there: %s, firmware %s", self.mode, self._welcome[1].hex())
             elif kind == session.EV_LOST:
+                self._foreign = self._foreign or event[1] == session.VERSION
                 self._lose(why or LOST[event[1]])
 
     def _welcomed(self, welcome: tuple) -> None:
-        self._welcome = welcome
+        self._welcome, self._foreign = welcome, False
         two = welcome[5] & messages.TWO_CHANNELS
         self._all = messages.CONTACT_A | messages.CONTACT_B if two else messages.CONTACT_A
 

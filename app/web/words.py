@@ -116,14 +116,18 @@ def twins(modes: Mapping[str, str]) -> str:
 
 
 def switch(panel: str, board: BoardView) -> str:
-    """The switch and its board: "closed, output on", "silent (no such device)", "open, tripped by switch"."""
+    """The switch and its board: "closed, output on", "silent (no such device)", "open, tripped by switch".
+
+    That its firmware is not this release's is said behind that.
+    """
     if board.mode == "stand-in":
         return f"none: a stand-in in software, {panel}"
     did = BOARDS.get(board.state, board.state)
     did += f" by {board.cause}" if board.cause and did == "tripped" else ""
     kind = ", virtual board" if board.mode == "virtual" else ""
     why = "; ".join(filter(None, (*board.faults, board.detail if panel == "silent" else "")))
-    return ", ".join(filter(None, (panel, did))) + kind + (f" ({why})" if why else "")
+    old = "firmware out of date" if board.outdated else ""
+    return ", ".join(filter(None, (panel, did))) + kind + (f" ({why})" if why else "") + (old and f"; {old}")
 
 
 def time_of_day(utc_ns: int) -> str:

@@ -162,6 +162,12 @@ def test_says_when_the_output_stays_off(
             "open, fault (the channels differ)",
         ),
         ("closed", READY, "closed, ready, output off"),
+        ("closed", replace(RUN, outdated=True), "closed, output on; firmware out of date"),
+        (
+            "silent",
+            BoardView(detail="another version", foreign=True, outdated=True),
+            "silent (another version); firmware out of date",
+        ),
     ],
 )
 def test_has_words_for_switch_and_board(panel: str, view: BoardView, said: str) -> None:

@@ -15,6 +15,7 @@ from app.engine.ports import Trips
 from app.errors import Unreachable
 from app.mcu.link import Link
 from app.mcu.native_codec import NativeCodec
+from app.mcu.shipped import Shipped
 from board.micropython.board import Board
 
 CLOSED, OPEN, ONLY_A = 3, 0, 1
@@ -57,7 +58,9 @@ class Listener:
 class Rig:
     """`contacts` is the switch; `plugged`, `frozen` and `mangle` are the faults."""
 
-    def __init__(self, seed: int = 1, clock: VirtualClock | None = None) -> None:
+    def __init__(
+        self, seed: int = 1, clock: VirtualClock | None = None, shipped: Shipped | None = None
+    ) -> None:
         self.clock = clock or VirtualClock(10**18)
         self.random = random.Random(seed)
         self.contacts = CLOSED
@@ -69,7 +72,7 @@ class Rig:
         self.wires: list[Wire] = []
         self.dialled_ms: list[int] = []
         self.board = self._boot()
-        self.link = Link("virtual", self.clock, self._dial, NativeCodec())
+        self.link = Link("virtual", self.clock, self._dial, NativeCodec(), None, shipped)
         self._task: asyncio.Task[None] | None = None
 
     def _boot(self) -> Board:
