@@ -131,17 +131,17 @@ def expired(backups: Iterable[str]) -> list[str]:
 
 
 def verify(path: Path, schema: Schema) -> None:
-    """Read all of a copy. Raises Theirs when it is damaged, not ours or newer than this program."""
+    """Read all of a copy. Raises Theirs when it is damaged, not ours or too new for this program."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
             (application,) = db.execute("PRAGMA application_id").fetchone()
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+            (stamp,) = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         raise Theirs(str(path), f"is damaged: {error}") from None
     if found != ["ok"]:
         raise Theirs(str(path), f"is damaged: {'; '.join(found)}")
-    if application != schema.application_id or not 1 <= version <= schema.version:
+    if application != schema.application_id or not schema.admits(stamp):
         raise Theirs(str(path), f"is not a {schema.file} that this program knows")
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import aiosqlite
 
 from app.errors import PlimsollError, Theirs, Unable
-from app.store.schema import Schema
+from app.store.schema import Schema, version_of
 
 Row: TypeAlias = tuple[Any, ...]
 Batch: TypeAlias = Sequence[tuple[str, Sequence[Row]]]
@@ -153,7 +153,7 @@ def _connect(file: Path | str, name: str, factory: Any) -> aiosqlite.Connection:
 async def open_database(folder: Path, schema: Schema) -> Database:
     """Open the file of `schema` in `folder` for writing, create or migrate it. Undoes itself when it raises.
 
-    Raises Theirs (damaged, not ours, newer than this program) and Refused (cannot be written); both say
+    Raises Theirs (damaged, not ours, too new for this program) and Refused (cannot be written); both say
     what to do.
     """
     path = folder / schema.file
@@ -251,15 +251,16 @@ async def inspect(path: Path, schema: Schema) -> int:
 
 
 async def check_identity(connection: aiosqlite.Connection, path: Path, schema: Schema) -> int:
-    """The file's version. Raises Theirs when it is another program's, or newer than this program."""
-    version = int(await _value(connection, "PRAGMA user_version"))
+    """The file's version. Raises Theirs when it is another program's, or too new for this program."""
+    stamp = int(await _value(connection, "PRAGMA user_version"))
     application = int(await _value(connection, "PRAGMA application_id"))
     tables = int(await _value(connection, "SELECT count(*) FROM sqlite_schema"))
-    if (application, version, tables) == (0, 0, 0):
+    if (application, stamp, tables) == (0, 0, 0):
         return 0
+    version = version_of(stamp)
     if application != schema.application_id or version < 1:
         raise Theirs(str(path), "is not a database of Plimsoll; move it elsewhere")
-    if version > schema.version:
+    if not schema.admits(stamp):
         problem = f"has version {version}, this program knows {schema.version}; install the newer program"
         raise Theirs(str(path), problem)
     return version

@@ -79,7 +79,7 @@ class StoreReader:
 async def read_only(data_dir: Path) -> AsyncIterator[StoreReader]:
     """The journal in `data_dir` for reading, whether a service runs or not.
 
-    Raises Refused when there is none, Theirs when it is damaged, another program's, or newer than this
+    Raises Refused when there is none, Theirs when it is damaged, another program's, or too new for this
     program.
     """
     path = data_dir / STATE.file
@@ -90,7 +90,7 @@ async def read_only(data_dir: Path) -> AsyncIterator[StoreReader]:
     except aiosqlite.Error as error:
         raise unusable(path, error) from error
     try:
-        if await _version(connection, path) != STATE.version:
+        if await _version(connection, path) < STATE.version:
             raise Theirs(str(path), "is of an older version; start the service once, it brings it up to date")
         yield StoreReader(connection, path)
     finally:

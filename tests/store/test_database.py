@@ -14,11 +14,15 @@ from app.clock import SystemClock
 from app.errors import PlimsollError, Refused, Theirs
 from app.store import Store, database, open_journal, read_only
 from app.store.database import open_database, open_reader
-from app.store.schema import MARKET, STATE, Schema, split, sql
+from app.store.schema import CONTRACTS, MARKET, STATE, Schema, split, sql
 from tests.store.records import durable, fill
 
 NEXT = replace(
-    STATE, steps=(*STATE.steps, "CREATE TABLE a (x INTEGER) STRICT; DELETE FROM latch;\nDROP TABLE audit;")
+    STATE,
+    steps=(
+        *STATE.steps,
+        f"{CONTRACTS} a test;\nCREATE TABLE a (x INTEGER) STRICT; DELETE FROM latch;\nDROP TABLE audit;",
+    ),
 )
 
 
@@ -120,7 +124,7 @@ async def test_leaves_the_old_version_whole_when_a_migration_breaks(tmp_path: Pa
     await break_at(tmp_path, NEXT, number)
     assert dump(tmp_path / "state.db") == before
     await (await open_database(tmp_path, NEXT)).close()
-    assert dump(tmp_path / "state.db")[-1] == f"({NEXT.version},)"
+    assert dump(tmp_path / "state.db")[-1] == f"({NEXT.stamp},)"
 
 
 async def break_at(folder: Path, schema: Schema, number: int) -> None:
