@@ -59,7 +59,7 @@ def to_enable(release: Path) -> list[str]:
 
 
 def read_again(places: Places, host: Door) -> None:
-    """systemd and udev read their files anew. Where udev does not run (a container), no device waits for it."""
+    """systemd and udev read their files anew. Without udev (a container) no device waits."""
     host.run("systemctl", "daemon-reload")
     if not host.live or (places.root / UDEV).exists():
         host.run("udevadm", "control", "--reload")

@@ -149,7 +149,7 @@ def test_knows_a_uno_q_with_its_router(patient: Patient) -> None:
     for name, data in {
         "proc/device-tree/compatible": b"arduino,imola\0qcom,qrb2210\0",
         "dev/ttyHS1": b"",
-        "run/arduino-router.sock": b"",
+        "var/run/arduino-router.sock": b"",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
@@ -158,7 +158,7 @@ def test_knows_a_uno_q_with_its_router(patient: Patient) -> None:
     assert isinstance(patient.host, Machine)
     patient.host.remember("active", {*patient.host.known("active"), doctor.ROUTER})
     assert found(patient)["router"].state == OK
-    (root / "run/arduino-router.sock").unlink()
+    (root / "var/run/arduino-router.sock").unlink()
     edit(patient.places, "board", mode="owner")
     assert "cannot be asked" in found(patient)["router"].words
 

@@ -15,6 +15,7 @@ from app.cli.arguments import parse
 from app.cli.service import NO_PAGE
 from app.clock import NS
 from app.config.settings import Board
+from app.install.places import FOLDERS
 from app.mcu import leds, unoq
 from app.ops.health import JOURNAL_LIMIT_NS
 from app.ops.sockets import NAMES
@@ -27,7 +28,7 @@ SERVICES = [path for path in UNITS if path.suffix == ".service"]
 # Highest exposure in tenths of a point: the service holds the board's devices and the LAN, safe mode the LAN
 # alone, the backup neither; who takes over is root, without capabilities or network.
 EXPOSURE = {
-    "plimsoll.service": 12,
+    "plimsoll.service": 11,
     "plimsoll-safe.service": 11,
     "plimsoll-backup.service": 9,
     "plimsoll-failed.service": 7,
@@ -112,7 +113,9 @@ def test_the_service_sees_what_the_board_needs() -> None:
     for device in (Board().device, unoq.CHIP):
         assert f"-{device}" in shown and f"{device} rw" in allowed
     assert unoq.DEVICE_TREE.is_relative_to("/sys")
-    assert values("plimsoll.service", "ReadWritePaths") == [f"-{leds.LEDS / name}" for name in leds.NAMES]
+    assert values("plimsoll.service", "ReadWritePaths") == [f"-+{leds.LEDS / name}" for name in leds.NAMES]
+    assert any("/run:/var/run" in line for line in values("plimsoll.service", "BindReadOnlyPaths"))
+    assert Board().router.is_relative_to("/var/run"), "a router that was restarted has another socket"
 
 
 def test_one_address_has_one_holder() -> None:
@@ -139,6 +142,11 @@ def test_setpriority_stays_allowed() -> None:
     text = (ROOT / "systemd" / "plimsoll.service").read_text()
     filters = re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE)
     assert filters[-1] == "setpriority" and filters[0] == "@system-service"
+
+
+def test_the_service_is_shut_into_a_folder_that_is_installed_empty() -> None:
+    (folder,) = values("plimsoll.service", "RootDirectory")
+    assert folder.lstrip("/") in {each.path for each in FOLDERS}
 
 
 SWITCHING = ("plimsoll-switch.service", "plimsoll-confirm.service", "plimsoll-recover.service")
