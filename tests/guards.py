@@ -1,4 +1,5 @@
-"""What no test may do, watched for the whole suite: leave the machine, block the loop, leave work behind.
+"""What no test may do, watched for the whole suite: leave the machine, block the loop, leave work or
+connections behind.
 
 The functions here are wired up by ``conftest.py``; ``test_guards.py`` plants each offence and sees it caught.
 An offence raises where it happens and is remembered too, so that code which swallows the exception still
@@ -13,7 +14,9 @@ import os
 import socket
 import sys
 import time
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,8 @@ CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOOKUPS
 
-# Loop passes given to a finished test before its leftovers are counted: transports close themselves on the
-# next pass, and the connection that hears of it on the one after.
+# Loop passes given to a finished test before its leftovers are counted, and to a loop before it is closed:
+# transports close themselves on the next pass, and the connection that hears of it on the one after.
 SETTLE_PASSES = 5
 # A leftover may wait in its clean-up for what comes no more, say a virtual clock that stands still: a second
 # cancellation ends that wait. Without a bound the whole suite would hang there.
@@ -36,6 +39,7 @@ CANCELS = 3
 CANCEL_S = 1.0
 
 offences: list[str] = []
+_transports: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
 
 class GuardError(AssertionError):
@@ -54,6 +58,8 @@ def install() -> None:
     for module, name in ((time, "sleep"), (os, "fsync"), (os, "fdatasync")):
         if hasattr(module, name):
             setattr(module, name, _not_in_the_loop(getattr(module, name), f"{module.__name__}.{name}"))
+    asyncio.BaseTransport.__init__ = _remembered(asyncio.BaseTransport.__init__)  # type: ignore[assignment]
+    asyncio.SelectorEventLoop.close = _settled_first(asyncio.SelectorEventLoop.close)  # type: ignore[assignment]
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -121,8 +127,7 @@ def _not_in_the_loop(function: Callable[..., Any], name: str) -> Callable[..., A
 
 async def leftovers(before: set[asyncio.Task[Any]]) -> list[str]:
     """Return what the test left running besides ``before``, by task name and coroutine, and cancel it."""
-    for _ in range(SETTLE_PASSES):
-        await asyncio.sleep(0)
+    await _settle()
     current = asyncio.current_task()
     left = [task for task in asyncio.all_tasks() if task not in before and task is not current]
     remaining = set(left)
@@ -133,3 +138,47 @@ async def leftovers(before: set[asyncio.Task[Any]]) -> list[str]:
             task.cancel()
         _, remaining = await asyncio.wait(remaining, timeout=CANCEL_S)
     return sorted(f"{task.get_name()} ({getattr(task.get_coro(), '__qualname__', '?')})" for task in left)
+
+
+def _remembered(begin: Callable[..., None]) -> Callable[..., None]:
+    @wraps(begin)
+    def remembering(transport: asyncio.BaseTransport, *arguments: Any, **named: Any) -> None:
+        begin(transport, *arguments, **named)
+        with suppress(TypeError):  # a bare stand-in, which holds nothing
+            _transports.add(transport)
+
+    return remembering
+
+
+def _settled_first(close: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A transport that is open when its loop closes is found by the garbage collector later, in any test:
+    what was told to close gets its last passes, what is open then is an offence of the test that left it.
+    """
+
+    @wraps(close)
+    def settled(loop: Any) -> None:
+        if not loop.is_closed() and not loop.is_running() and asyncio._get_running_loop() is None:
+            loop.run_until_complete(_settle())
+            offences.extend(f"left open when its loop closed: {each}" for each in open_in(loop))
+        close(loop)
+
+    return settled
+
+
+async def _settle() -> None:
+    for _ in range(SETTLE_PASSES):
+        await asyncio.sleep(0)
+
+
+def open_in(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """The transports of ``loop`` that would warn of being unclosed, and what else it listens to."""
+    mine = [each for each in _transports if getattr(each, "_loop", None) is loop]
+    listened = {key.fileobj for key in loop._selector.get_map().values()}  # type: ignore[attr-defined]
+    own = {loop._ssock.fileno(), loop._ssock}  # type: ignore[attr-defined]
+    return [repr(each) for each in mine if _is_open(each)] + [f"descriptor {each}" for each in listened - own]
+
+
+def _is_open(transport: asyncio.BaseTransport) -> bool:
+    """Of a socket, of a pipe, of a child process."""
+    held = getattr(transport, "_sock", None) or getattr(transport, "_pipe", None)
+    return held is not None or not getattr(transport, "_closed", True)

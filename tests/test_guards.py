@@ -73,10 +73,30 @@ async def test_bad_leaves_a_task_under_hypothesis(n): kept.append(asyncio.create
 def test_bad_warns(): warnings.warn("careful")
 def test_bad_leaves_a_socket_open(): socket.socket()
 
+def test_bad_leaves_a_socket_in_a_cycle():
+    cycle = [socket.socket()]
+    cycle.append(cycle)
+async def connected(socket_):
+    _, writer = await asyncio.open_connection(sock=socket_)
+    return writer
+def test_bad_leaves_a_connection_open():
+    ours, theirs = socket.socketpair()
+    with theirs: kept.append(asyncio.run(connected(ours)))
+async def test_bad_leaves_a_connection_open_in_its_own_loop():
+    ours, theirs = socket.socketpair()
+    with theirs: kept.append(await connected(ours))
+async def test_bad_listens_on():
+    kept.append(await asyncio.start_server(lambda *_: None, "127.0.0.1", 0))
+async def test_bad_leaves_a_child(): kept.append(await asyncio.create_subprocess_exec("sleep", "0.01"))
+
 def test_good_connects_to_loopback():
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()): pass
 def test_good_localhost_is_looked_up(): socket.getaddrinfo("localhost", 80)
+def test_good_closes_a_connection_last_of_all():
+    ours, theirs = socket.socketpair()
+    async def close(): (await connected(ours)).close()
+    with theirs: asyncio.run(close())
 def test_good_sleeps_outside_the_loop(): blocking.sleep()
 async def test_good_looks_at_a_database(): sqlite3.connect(":memory:").close()
 async def test_good_blocks_in_a_thread(): await asyncio.to_thread(blocking.database)
@@ -86,6 +106,29 @@ async def test_good_awaits_under_hypothesis(n): await asyncio.sleep(0)
 async def test_good_starts_a_child():
     child = await asyncio.create_subprocess_exec("true")
     await child.wait()
+"""
+
+LEAK = """
+import socket
+
+def test_leaks():
+    cycle = [socket.socket()]
+    cycle.append(cycle)
+"""
+
+LOGS = """
+import logging, sys
+
+def test_sets_up_logging(capsys):
+    logging.basicConfig(level=logging.DEBUG, handlers=[logging.StreamHandler(sys.stderr)], force=True)
+
+def test_logs():
+    logging.getLogger("x").error("said")
+    assert logging.getLogger().level == logging.WARNING
+
+def test_is_still_recorded(caplog):
+    logging.getLogger("x").error("said")
+    assert caplog.messages == ["said"]
 """
 
 SKIPS = """
@@ -134,7 +177,7 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Each planted test with what it was told; an empty list when it passed."""
     folder = tmp_path_factory.mktemp("planted") / "tree"
-    done = run(folder, OFFENCES, {})
+    done = run(folder, OFFENCES, {"PLIMSOLL_GC": "1"})
     assert done.returncode == 1, done.stdout + done.stderr
     said: dict[str, list[str]] = {}
     for case in ET.parse(folder / "report.xml").iter("testcase"):
@@ -166,6 +209,11 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         ("leaves_a_failure", "nobody looks"),
         ("warns", "careful"),
         ("leaves_a_socket_open", "ResourceWarning"),
+        ("leaves_a_socket_in_a_cycle", "ResourceWarning"),
+        ("leaves_a_connection_open", "left open when its loop closed: <_SelectorSocketTransport fd="),
+        ("leaves_a_connection_open_in_its_own_loop", "left open when its loop closed: "),
+        ("listens_on", "left open when its loop closed: descriptor "),
+        ("leaves_a_child", "left open when its loop closed: <_UnixSubprocessTransport pid="),
     ],
 )
 def test_catches_the_planted_offence(verdicts: dict[str, list[str]], planted: str, message: str) -> None:
@@ -174,12 +222,22 @@ def test_catches_the_planted_offence(verdicts: dict[str, list[str]], planted: st
 
 def test_lets_everything_else_pass(verdicts: dict[str, list[str]]) -> None:
     good = {name: said for name, said in verdicts.items() if name.startswith("test_good_")}
-    assert len(good) == 8
+    assert len(good) == 9
     assert not any(good.values()), good
 
 
 def test_every_planted_offence_fails(verdicts: dict[str, list[str]]) -> None:
     assert not [name for name, said in verdicts.items() if name.startswith("test_bad_") and not said]
+
+
+def test_a_leak_fails_in_the_file_that_made_it(tmp_path: Path) -> None:
+    done = run(tmp_path / "tree", LEAK, {})
+    assert done.returncode == 1 and "ERROR at teardown of test_leaks" in done.stdout, done.stdout
+
+
+def test_a_test_leaves_logging_as_it_was(tmp_path: Path) -> None:
+    done = run(tmp_path / "tree", LOGS, {})
+    assert done.returncode == 0 and "--- Logging error ---" not in done.stdout + done.stderr, done.stdout
 
 
 @pytest.mark.parametrize(("environment", "code"), [({}, 0), ({"CI": "1"}, 1)], ids=["at_home", "with_CI"])
