@@ -34,6 +34,13 @@ die() {
     exit 1
 }
 
+# timed STAGE COMMAND...: run it and note its seconds where minutes per stage are wanted
+timed() {
+    local begun=$SECONDS
+    "${@:2}"
+    [[ -z ${PLIMSOLL_STAGES:-} ]] || printf '%s\t%s\n' "$1" $((SECONDS - begun)) >>"$PLIMSOLL_STAGES"
+}
+
 # version INTERPRETER: its X.Y, or nothing when it does not run
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
 
@@ -61,7 +68,7 @@ make_venv() {
 # install_project: put this folder on the environment's path and write its commands, from the metadata, without network
 install_project() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
-    rm -rf plimsoll.egg-info build
+    rm -rf plimsoll.egg-info build/bdist.* build/lib build/lib.*
 }
 
 # setup_with FILE: an environment with what FILE pins, wheels only since a source archive would pull in unpinned tools,
@@ -80,7 +87,7 @@ setup_with() {
         install_project
         printf '%s\n' "$wanted" >"$stamp"
     fi
-    compile
+    timed compile compile
 }
 
 # setup: what running needs; an environment that already holds the larger set for tests is left as it is
@@ -143,6 +150,12 @@ provide_systemd() {
         debootstrap systemd-container util-linux iproute2
 }
 
+# the board's processor is emulated, and what runs on it is compiled here
+provide_aarch64() {
+    provide "the file for the board" aarch64-linux-gnu-gcc qemu-aarch64-static -- \
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+}
+
 provide_clang() { provide "what a fuzzer finds" clang -- clang libclang-rt-dev; }
 
 provide_power() { provide "power cuts" strace mkfs.ext4 unshare -- strace e2fsprogs util-linux; }
@@ -168,6 +181,7 @@ long() {
     provide_clang
     provide_systemd
     provide_power
+    provide_aarch64
     pytest -q -m long "$@"
 }
 
@@ -179,7 +193,16 @@ power() {
     pytest -q -m power "$@"
 }
 
+# minutes_per_stage: print them when the tests are over, however they end; unless who called us adds up several runs
+minutes_per_stage() {
+    [[ -z ${PLIMSOLL_STAGES:-} ]] || return 0
+    PLIMSOLL_STAGES=$(mktemp)
+    export PLIMSOLL_STAGES
+    trap '"$venv/bin/python" tests/stages.py "$PLIMSOLL_STAGES"; rm -f "$PLIMSOLL_STAGES"' EXIT
+}
+
 run_tests() {
+    minutes_per_stage
     setup_dev
     case ${1:-all} in
     all) fast && long ;;

