@@ -7,7 +7,7 @@ times UTC ns.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,37 @@ class BoardView:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateView:
+    """The updater, in its own words; "" = nothing. `failed`: why the last release did not stay; `looked`:
+    what the last look for one found in the way.
+    """
+
+    doing: str = ""
+    failed: str = ""
+    looked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageView:
+    """The disk under the journal, as last measured; -1 = not known here. `written_bytes` are the service's
+    of the last 24 hours (or since its start), `device_written_bytes` the whole machine's. `worn_percent` and
+    `spare` (1 good, 2 most used, 3 nearly gone) are what an eMMC says of itself. `troubles`: code to words.
+    """
+
+    free_bytes: int = -1
+    used_bytes: int = -1
+    written_bytes: int = -1
+    device_written_bytes: int = -1
+    worn_percent: int = -1
+    spare: int = -1
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+    def troubled(self, code: str, words: str) -> StorageView:
+        """The same with one more trouble."""
+        return replace(self, troubles={**self.troubles, code: words})
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent picture, taken between two calls of the engine."""
 
@@ -178,3 +209,5 @@ class Snapshot:
     events: tuple[EventView, ...]  # newest first, at most 50
     native: Mapping[str, str] = field(default_factory=dict)
     board: BoardView = BoardView()
+    update: UpdateView = UpdateView()
+    storage: StorageView = StorageView()

@@ -84,6 +84,8 @@ def _conditions(view: Snapshot, sentence: str, update_failed: str) -> Iterator[t
         yield Alert("difference", "Plimsoll: books and venue differ", detail or sentence, URGENT), 0
     if view.journal:
         yield Alert("storage", "Plimsoll: the journal cannot be written", view.journal, URGENT), 0
+    for code, words in view.storage.troubles.items():
+        yield Alert(code, "Plimsoll: the disk needs attention", words, HIGH), 0
     if view.session_open and (codes & FEED_CODES or not view.link_up):
         text = view.link_detail or "no fresh prices"
         yield Alert("feed", "Plimsoll: no prices for five minutes", text, HIGH), FEED_NS

@@ -39,6 +39,7 @@ class SafePage:
         gets = {
             "/": Route(self._page, "nobody"),
             "/healthz": Route(self._healthz, "nobody"),
+            "/metrics": Route(self._refuse, "nobody"),
             "/api/snapshot": Route(self._refuse, "nobody"),
             "/api/live": Route(self._refuse, "nobody"),
             **{path: Route(send_asset, "nobody") for path in assets()},

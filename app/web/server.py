@@ -17,7 +17,7 @@ from app.clock import NS, Clock
 from app.engine.commands import Commands
 from app.engine.snapshot import Snapshot
 from app.errors import Later, LoginRefused, RateLimited, Refused, SettingsError, clean
-from app.web import guard, page
+from app.web import guard, metrics, page
 from app.web.assets import assets, template
 from app.web.claim import SetupCode
 from app.web.front import Front, Place, Route, Routes, is_loopback, reply, send_asset
@@ -57,6 +57,7 @@ class Web:
         gets = {
             "/": Route(self._page, "nobody"),
             "/healthz": Route(self._healthz, "nobody"),
+            "/metrics": Route(self._metrics, "nobody"),
             "/api/snapshot": Route(self._read_snapshot, "reader"),
             "/api/live": Route(self._stream, "reader"),
             **{path: Route(send_asset, "nobody") for path in assets()},
@@ -140,6 +141,10 @@ class Web:
     async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
         health = verdict(self._snapshot())
         return reply(200 if health["ok"] else 503, health)
+
+    async def _metrics(self, _request: web.BaseRequest) -> web.StreamResponse:
+        told = metrics.text(self._snapshot()).encode()
+        return web.Response(body=told, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _read_snapshot(self, _request: web.BaseRequest) -> web.StreamResponse:
         return reply(200, self._snapshot())

@@ -55,7 +55,7 @@ async def test_keeps_the_first_visit_within_its_budget(site: Site) -> None:
 
 
 async def test_sends_the_security_headers_with_every_answer(site: Site) -> None:
-    paths = ("/", "/healthz", "/api/snapshot", "/static/app.js", "/nowhere", "/api/rearm")
+    paths = ("/", "/healthz", "/metrics", "/api/snapshot", "/static/app.js", "/nowhere", "/api/rearm")
     for path in paths:
         headers = (await site.ask("GET", path)).headers
         for name, value in HEADERS.items():
@@ -85,6 +85,14 @@ async def test_healthz_is_503_when_ill(tmp_path: Path, view: object) -> None:
     async with open_site(tmp_path, engine=FakeEngine(view)) as site:  # type: ignore[arg-type]
         answer = await site.ask("GET", "/healthz")
         assert answer.status == 503 and answer.json["problems"]
+
+
+async def test_anybody_reads_the_metrics_and_no_figure_of_the_account(site: Site, guarded: Site) -> None:
+    for one in (site, guarded):
+        answer = await one.ask("GET", "/metrics")
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert b'plimsoll_trading_state{state="active"} 1' in answer.body and b"50000" not in answer.body
 
 
 async def test_stops_entries_without_a_login(site: Site, guarded: Site) -> None:
