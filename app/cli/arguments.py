@@ -129,6 +129,10 @@ def _board(commands: Commands) -> None:
     which = flash.add_mutually_exclusive_group()
     which.add_argument("--image", type=Path, metavar="FILE", help="one that exists, artefact.json beside it")
     which.add_argument("--back", action="store_true", help="the one before the current one")
+    text = "bring the UNO Q's firmware to this release's, if that may be done now (what a timer starts)"
+    renew = _add(whats, "renew", text, ("app.cli.renewing", "renew"), _places)
+    renew.add_argument("--home", type=Path, metavar="DIR", help="where releases lie")
+    renew.add_argument("--memory", type=Path, metavar="DIR", help="what the updater remembers")
 
 
 def _services(commands: Commands) -> None:

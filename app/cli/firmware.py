@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from argparse import Namespace
@@ -15,6 +16,7 @@ from app.clock import SystemClock
 from app.config import load_file
 from app.config.settings import Board
 from app.errors import Theirs
+from app.install.places import Places
 from app.mcu import boards, images, toolchain
 from app.mcu.flash import Flash
 from app.mcu.greeting import Greeting, greet
@@ -24,15 +26,19 @@ SERVICE, SOCKET = "plimsoll.service", "plimsoll.socket"
 SERVICE_SECONDS = 120.0  # a stop waits for the venue's last answers
 WHY = "new firmware for the board"
 SKETCHER = Path(__file__).resolve().parents[2] / "board" / "targets.py"
-FOLDER = "firmware"  # in the data folder
+FOLDER = "firmware"  # of the kept images
+INSTALLED = Places(Path("/"))
+STOPPED = "stopped"  # in the unit's folder below /run while the service is to be started again
 OWNER, GUEST = "unoq", "unoq-guest"  # the sketches: each speaks only as `board.mode` does
 
 
 class Appliance:
-    """The service of one data folder, and its board."""
+    """The service of one data folder, and its board. Its unit starts a service that was left stopped."""
 
     def __init__(self, folder: Path, board: Board) -> None:
         self._folder, self._board = folder, board
+        runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        self._stopped = Path(runtime) / STOPPED if runtime else None
 
     def latch(self) -> None:
         """Through the service if one runs, else in its journal."""
@@ -46,12 +52,16 @@ class Appliance:
         """
         if client.ask(self._folder, "status") is None:
             return False
+        if self._stopped is not None:
+            self._stopped.touch()
         toolchain.call(["systemctl", "stop", SOCKET, SERVICE], SERVICE_SECONDS)
         offline.halt(self._folder, WHY)
         return True
 
     def resume(self) -> None:
         toolchain.call(["systemctl", "start", SERVICE], SERVICE_SECONDS)
+        if self._stopped is not None:
+            self._stopped.unlink(missing_ok=True)
 
     def greet(self) -> Greeting:
         return asyncio.run(self._greet())
@@ -66,28 +76,34 @@ def flash(arguments: Namespace) -> int:
     unoq = toolchain.UnoQ()
     folder = places.data_dir(arguments)
     board = load_file(places.config_file(arguments)).board
-    job = Flash(Appliance(folder, board), unoq, images.Shelf(folder / FOLDER), _say)
+    job = Flash(Appliance(folder, board), unoq, shelf(folder), say)
     if arguments.back:
         job.back()
     elif arguments.image:
         job.image(images.read(arguments.image))
     else:
         with tempfile.TemporaryDirectory() as place:
-            job.build(lambda: _built(unoq, Path(place), GUEST if board.mode == "guest" else OWNER))
+            job.build(lambda: built(unoq, Path(place), board))
     return 0
 
 
-def _built(unoq: toolchain.UnoQ, place: Path, sketch_name: str) -> images.Image:
+def shelf(folder: Path) -> images.Shelf:
+    """The images kept for the board of one data folder; of an installed appliance they belong to root."""
+    return images.Shelf((INSTALLED.update if folder == INSTALLED.data else folder) / FOLDER)
+
+
+def built(unoq: toolchain.UnoQ, place: Path, board: Board) -> images.Image:
     """This version's firmware, compiled in `place`."""
+    sketch_name = GUEST if board.mode == "guest" else OWNER
     said = toolchain.call([sys.executable, SKETCHER, "sketch", place, sketch_name], toolchain.LINE_SECONDS)
     try:
         told = json.loads(said)
         sketch, firmware_hash, version = Path(told["sketch"]), told["firmware_hash"], told["protocol_version"]
     except (ValueError, KeyError, TypeError):
         raise Theirs(SKETCHER.name, "its answer made no sense") from None
-    _say(f"compiling {sketch_name} {firmware_hash} with core {unoq.core()}")
+    say(f"compiling {sketch_name} {firmware_hash} with core {unoq.core()}")
     return unoq.compile(sketch, firmware_hash, version, place / "build")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(f"flash: {line}", flush=True)

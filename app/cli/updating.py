@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli import places
 from app.clock import NS, SystemClock
 from app.errors import Refused, SettingsError
-from app.update import locks, state, switch, telling
+from app.update import locks, renewal, state, switch, telling
 from app.update.machine import Page, Systemd, here, installed
 from app.update.run import COMMITTED, RESTED, STRANDED, WAITS, WENT_BACK, Driver, Places
 from app.update.telling import Teller
@@ -167,12 +167,14 @@ def _status(arguments: Namespace) -> int:
     remembered, problem = state.load(arguments.memory, switch.linked(arguments.home))
     told = telling.told(arguments.memory)
     checked = telling.told(arguments.memory / DOWNLOADS)
+    board = _firmware(arguments.memory)
     document = {
         "installed": switch.linked(arguments.home),
         "previous": remembered.previous,
         "trial": remembered.trial,
         "bad": list(remembered.bad),
         "problem": problem,
+        "firmware": board,
         "update": told,
         "check": checked,
     }
@@ -187,11 +189,23 @@ def _status(arguments: Namespace) -> int:
     ):
         if value:
             print(f"{words}: {value}")
-    for words, value in (("Failed here", ", ".join(remembered.bad)), ("Last look", checked.get("words", ""))):
+    for words, value in (
+        ("Failed here", ", ".join(remembered.bad)),
+        ("Board", board),
+        ("Last look", checked.get("words", "")),
+    ):
         if value:
             print(f"{words}: {value}")
     print(f"Updater: {told.get('doing') or told.get('words') or 'has done nothing yet'}")
     return 0
+
+
+def _firmware(memory: Path) -> str:
+    """How the board's firmware stands, "" when there is nothing to say."""
+    try:
+        return renewal.load(memory).words
+    except Refused as refusal:
+        return str(refusal)
 
 
 def _check(arguments: Namespace) -> int:

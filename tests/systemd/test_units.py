@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import firmware
 from app.cli.arguments import parse
 from app.cli.service import NO_PAGE
 from app.clock import NS
@@ -37,6 +38,8 @@ EXPOSURE = {
     "plimsoll-switch.service": 16,
     "plimsoll-confirm.service": 16,
     "plimsoll-recover.service": 9,
+    # Root with the board's lines and another program's compiler, and without network.
+    "plimsoll-firmware.service": 26,
 }
 
 
@@ -93,6 +96,21 @@ def test_every_unit_runs_a_command_there_is(unit: str) -> None:
     words = shlex.split(line)
     assert words[:3] == ["/usr/bin/python3", "-sE", "/opt/plimsoll/current/__main__.py"]
     assert callable(parse(words[3:]).run)
+
+
+def test_firmware_is_renewed_by_the_release_that_runs_and_the_service_started_whatever_happens() -> None:
+    unit = "plimsoll-firmware.service"
+    (line,) = values(unit, "ExecStart")
+    words = shlex.split(line)
+    assert words[:3] == ["/usr/bin/python3", "-sE", "/opt/plimsoll/current/__main__.py"]
+    assert callable(parse(words[3:]).run)
+    (after,) = values(unit, "ExecStopPost")
+    (folder,) = values(unit, "RuntimeDirectory")
+    assert f"/run/{folder}/{firmware.STOPPED} " in after and after.endswith(f"{firmware.SERVICE}'")
+    (writable,) = values(unit, "ReadWritePaths")
+    assert {str(firmware.INSTALLED.data), str(firmware.INSTALLED.update)} <= set(writable.split())
+    assert values(unit, "IPAddressDeny") == ["any"]
+    assert f"{Board().device} rw" in values(unit, "DeviceAllow")
 
 
 def test_who_takes_over_starts_a_unit_there_is() -> None:
