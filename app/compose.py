@@ -36,11 +36,12 @@ from app.engine.engine import Engine, Parts
 from app.engine.ports import Panel, Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
-from app.engine.snapshot import Snapshot
+from app.engine.snapshot import Snapshot, UpdateView
 from app.errors import Ours, Refused, SettingsError
 from app.mcu import boards
 from app.mcu.link import Link
-from app.ops import progress, sockets
+from app.ops import exposure, progress, sockets
+from app.ops.exposure import UpdateLock
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import fed, notify, starting, status
@@ -111,6 +112,9 @@ async def serve(
 async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, list[Job]]:
     """Every part, started; `stack` undoes them in reverse. The jobs run beside it."""
     starting("checking the settings")
+    lock = UpdateLock.adopt()
+    stack.callback(lock.close)
+    lock.take()  # until the books are compared nobody knows what is open
     passwords = PasswordFile(settings.data_dir / PASSWORD_FILE)
     codes = SetupCode(settings.data_dir / CODE_FILE, SystemClock())
     place = Place(settings.web.host, settings.web.port, settings.web.allowed_hosts, sockets.adopt())
@@ -134,7 +138,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     starting("opening the board")
     panel = boards.build(settings.board, clock, stack)
     starting("reading the journal")
-    engine = await _engine(settings, clock, calendar, strategies, store, venue, panel)
+    engine = await _engine(settings, clock, calendar, strategies, store, venue, panel, lock)
     stack.callback(engine.stop)
     engine.begin(venue.contracts)
     watch = twins.Twins(clock, store, engine.log, engine.trading)
@@ -143,8 +147,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     panel.connect(engine)
     if isinstance(panel, Link):
         jobs.append(("board", panel.run))
-        watching = partial(progress.watch, panel.updating, clock)
-        jobs.append(("update lights", partial(keep_running, "update lights", watching, clock)))
+    watching = partial(progress.watch, partial(_tell_update, engine, panel), clock)
+    jobs.append(("update progress", partial(keep_running, "update progress", watching, clock)))
+    locking = partial(exposure.watch, lock, engine.snapshot, clock)
+    jobs.append(("update lock", partial(keep_running, "update lock", locking, clock)))
     commands = Commands(engine, watch)
     starting("opening the page")
     web = Web(clock, commands, engine.snapshot, passwords, place, codes)
@@ -154,6 +160,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
     stack.push_async_callback(port.stop)
     await port.start()
     return Service(clock, store, venue, engine, commands, web), jobs
+
+
+def _tell_update(engine: Engine, panel: Panel, update: UpdateView) -> None:
+    """What the updater says belongs into the engine's picture, and into the board's lights."""
+    engine.update = update
+    if isinstance(panel, Link):
+        panel.updating(bool(update.doing))
 
 
 class _OnlyJournal:
@@ -192,6 +205,7 @@ async def _engine(
     store: Store,
     venue: TopstepX,
     panel: Panel,
+    lock: UpdateLock,
 ) -> Engine:
     accounts = load_accounts(settings.account_file)
     caps = _products(settings.account_file, clock.utc_ns())
@@ -212,6 +226,7 @@ async def _engine(
             strategies=strategies,
             recovered=await store.recover(clock.utc_ns()),
             native=native.active(),
+            may_expose=lock.take,
         )
     )
     engine.log.recall(past)

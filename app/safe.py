@@ -21,6 +21,7 @@ from app.config.salvage import salvage
 from app.errors import Later, LoginRefused, Refused, SettingsError, Unable, clean
 from app.ops import sockets
 from app.ops.alerts import URGENT, Alert
+from app.ops.exposure import UpdateLock
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import fed, notify, status
 from app.store.lock import InstanceLock
@@ -61,6 +62,7 @@ async def serve(
     found = salvage(file)
     web = found.web
     async with AsyncExitStack() as stack:
+        stack.callback(UpdateLock.adopt().close)  # not taken: nothing is open that a restart could hurt
         place = Place(web.host, web.port, web.allowed_hosts, sockets.adopt())
         stack.callback(place.close)
         page = SafePage(SystemClock(), place, told)

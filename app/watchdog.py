@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from app.clock import NS, Clock
 from app.engine.engine import Engine
 from app.engine.snapshot import Snapshot
-from app.ops import progress
 from app.ops.health import JOURNAL_LIMIT_NS, Facts, Verdict, judge, troubles
 from app.ops.notify import notify, status, watchdog_ns
 from app.store import Store
@@ -83,7 +82,7 @@ def look(engine: Engine, store: Store, clock: Clock, asked_ns: int) -> Verdict:
             kill=engine.kill_check(),
             doing=_doing(view),
             troubles=troubles(view, words.phrase, store.market_failed),
-            update=progress.doing(),
+            update=view.update.doing,
         )
     )
 

@@ -12,17 +12,18 @@ import subprocess
 import sys
 import tomllib
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli import places
 from app.clock import NS, SystemClock
-from app.errors import Refused, SettingsError
-from app.update import locks, renewal, state, switch, telling
+from app.errors import Refused, SettingsError, Unable
+from app.update import locks, orders, renewal, state, switch, telling
 from app.update.machine import Page, Systemd, here, installed
-from app.update.run import COMMITTED, RESTED, STRANDED, WAITS, WENT_BACK, Driver, Places
+from app.update.run import COMMITTED, RESTED, RUNS, STRANDED, WAITS, WENT_BACK, Driver, Places
 from app.update.telling import Teller
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 WHATS = {
     "check": "say what there is to install; downloads nothing",
     "fetch": "download and verify the newest release (what the timer starts, without rights)",
-    "apply": "install the newest release now; waits for no timer",
+    "apply": "fetch and install the newest release now; waits for no timer",
     "switch": "install what was fetched, where update.automatic says so (what the timer starts, as root)",
     "rollback": "back to the release before",
     "status": "what it does, did, and what is installed",
@@ -41,9 +42,7 @@ WHATS = {
 }
 MEMORY = Path("/var/lib/plimsoll-update")
 DOWNLOADS, ADOPTED = "downloads", "adopted"  # of who may only download, and of who may switch
-USER = "plimsoll-update"
-SHOWN_TO_SERVICE = Path("/run/plimsoll")
-LOCK = SHOWN_TO_SERVICE / "update.lock"
+LOCK = Path("/run/plimsoll/update.lock")  # the service makes it
 EMBEDDED = Path(__file__).resolve().parents[1] / "update" / "root.json"
 ROOT_LIMIT = 65_536  # bytes
 EVERYWHERE = ("0.0.0.0", "::", "[::]")  # a page there answers on this machine's loopback too
@@ -55,10 +54,13 @@ OPTIONAL = (
     "hvac",
     "sigstore",
 )  # tuf's, for signing elsewhere
+FETCHING, SWITCHING = "plimsoll-update.service", "plimsoll-switch.service"
 FETCH_LIMIT_S = 4_000  # a download has an hour
+BUSY_LIMIT_S = 120  # for an updater at work to end, who will see what failed and go back
 OUTCOMES = {
     COMMITTED: 0,
     RESTED: 0,
+    RUNS: 0,
     WAITS: 3,
     WENT_BACK: 1,
     STRANDED: 1,
@@ -96,13 +98,11 @@ def run(arguments: Namespace) -> int:
         "status": _status,
         "check": _check,
         "fetch": _fetch,
-        "apply": _apply,
+        "apply": _order,
+        "rollback": _order,
         "switch": _switch,
     }
-    if arguments.what in called:
-        return called[arguments.what](arguments)
-    with locks.alone(arguments.memory):
-        return _repair(arguments.what, _driver(arguments), arguments.now)
+    return called.get(arguments.what, _repair)(arguments)
 
 
 def _only_our_own() -> None:
@@ -148,7 +148,7 @@ def _source(arguments: Namespace) -> Source:
         root = file.read_bytes()[:ROOT_LIMIT]
     except OSError:
         hint = "embed the root.json that plimsoll release init made, or name it in update.root_file"
-        raise Refused("update.root", f"{file} is not there", hint=hint) from None
+        raise Unable("update.root", f"{file} is not there", hint=hint) from None
     manifest = installed(arguments.home)
     return Source(settings.url, root, manifest.built_s * NS if manifest else 0)
 
@@ -159,7 +159,7 @@ def _driver(arguments: Namespace) -> Driver:
     journal = Path(settings.data_dir) / "state.db"
     host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host.strip("[]")
     world = Systemd(Page(host, settings.port), LOCK, journal, clock)
-    teller = Teller(arguments.memory, clock, (SHOWN_TO_SERVICE,))
+    teller = Teller(arguments.memory, clock)
     return Driver(Places(arguments.home, arguments.memory), world, clock, teller)
 
 
@@ -209,25 +209,28 @@ def _firmware(memory: Path) -> str:
 
 
 def _check(arguments: Namespace) -> int:
+    folder = arguments.memory / DOWNLOADS
+    owner = folder.stat().st_uid
+    if _is_root() and owner:  # what root would leave there, its owner could not replace
+        words = [sys.executable, "-sE", sys.argv[0], "update", "check", *(["--json"] * arguments.json)]
+        words += ["--home", str(arguments.home), "--memory", str(arguments.memory)]
+        words += ["--config", str(places.config_file(arguments))]
+        as_owner: dict[str, Any] = {"user": owner, "group": folder.stat().st_gid, "extra_groups": []}
+        return subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **as_owner).returncode
     from app.update import check
     from app.update.fetch import Web
 
     clock = SystemClock()
-    folder = arguments.memory / DOWNLOADS
     remembered, _ = state.load(arguments.memory, switch.linked(arguments.home))
     with locks.alone(folder):
-        offer, no = check.look(
-            folder, _source(arguments), here(arguments.home), remembered, Web(clock), clock
-        )
-    words = f"{offer.name} can be installed" if offer else no.words if no else "the newest is installed"
+        source, machine = _source(arguments), here(arguments.home)
+        offer, no = check.look(folder, source, machine, remembered, Web(clock), clock)
+    said = f"{offer.name} can be installed" if offer else no.words if no else "the newest is installed"
     if arguments.json:
-        print(
-            json.dumps(
-                {"offer": offer.name if offer else "", "refused": no.rule if no else "", "words": words}
-            )
-        )
+        found = {"offer": offer.name if offer else "", "refused": no.rule if no else "", "words": said}
+        print(json.dumps(found))
     else:
-        print(f"{words[0].upper()}{words[1:]}.")
+        print(f"{said[0].upper()}{said[1:]}.")
     return 0
 
 
@@ -236,57 +239,92 @@ def _fetch(arguments: Namespace) -> int:
 
     clock, folder = SystemClock(), arguments.memory / DOWNLOADS
     teller = Teller(folder, clock)
-    with locks.alone(folder):
-        try:
-            source = _source(arguments)
-            check.fetch(folder, source, here(arguments.home), arguments.memory, clock, teller)
-        except Exception as error:
-            teller.decided("fetch", str(error))
-            teller.status("", str(error), telling.QUIET)
-            raise
+    with locks.alone(folder), _told(teller, "fetch", telling.QUIET):
+        source = _source(arguments)
+        check.fetch(folder, source, here(arguments.home), arguments.memory, clock, teller)
     return 0
 
 
-def _apply(arguments: Namespace) -> int:
-    """Fetch as the user without rights, then switch."""
-    words = [sys.executable, "-sE", sys.argv[0], "update", "fetch", "--home", str(arguments.home)]
-    words += ["--memory", str(arguments.memory), "--config", str(places.config_file(arguments))]
-    as_user: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    done = subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **as_user)
-    return done.returncode or _install(arguments)
+@contextmanager
+def _told(teller: Teller, what: str, light: str) -> Iterator[None]:
+    """What ends it is said where page and command line look, too."""
+    try:
+        yield
+    except Exception as error:
+        rule = getattr(error, "rule", "") or type(error).__name__
+        teller.decided(what, str(error), rule=rule)
+        teller.status("", str(error), light, rule=rule)
+        raise
+
+
+def _order(arguments: Namespace) -> int:
+    """The unit does it: a terminal that closes must not leave the service between two releases."""
+    if not _is_root():
+        raise Unable("update.rights", "only root may", hint=f"sudo plimsoll update {arguments.what}")
+    memory, began_ns = arguments.memory, SystemClock().wall_ns()
+    orders.leave(memory, orders.Order(arguments.what, arguments.now))
+    try:
+        fetched = arguments.what == orders.ROLLBACK or _start(FETCHING)
+        done = fetched and _start(SWITCHING)
+    finally:
+        orders.take(memory)
+    told = telling.told(memory if fetched else memory / DOWNLOADS)
+    if told.get("at_ns", 0) < began_ns:
+        told = telling.told(memory / DOWNLOADS)
+    print(f"{told.get('words') or 'it said nothing; see journalctl -u plimsoll-switch'}.")
+    return (
+        _ended(told.get("outcome", RESTED), WENT_BACK if arguments.what == "rollback" else "") if done else 1
+    )
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _start(unit: str) -> bool:
+    """Start it and wait until it is over; False when it failed."""
+    return not subprocess.run(("systemctl", "start", unit), check=False, timeout=FETCH_LIMIT_S).returncode
 
 
 def _switch(arguments: Namespace) -> int:
-    if not wanted(places.config_file(arguments)).automatic:
+    order = orders.take(arguments.memory)
+    if order is None and not wanted(places.config_file(arguments)).automatic:
         return 0
-    return _install(arguments)
+    order = order or orders.Order(orders.APPLY)
+    with locks.alone(arguments.memory):
+        driver = _driver(arguments)
+        with _told(driver.teller, "switch", telling.FAILED):
+            if order.what == orders.ROLLBACK:
+                return _ended(driver.roll_back(order.now), wanted=WENT_BACK)
+            return _install(arguments, driver, order.now)
 
 
-def _install(arguments: Namespace) -> int:
+def _install(arguments: Namespace, driver: Driver, now: bool) -> int:
     from app.update import check
 
-    clock, memory = SystemClock(), arguments.memory
-    with locks.alone(memory):
-        driver = _driver(arguments)
-        found = check.adopt(
-            memory / DOWNLOADS, memory / ADOPTED, _source(arguments), here(arguments.home), driver.ota, clock
-        )
-        if found is None:
-            return 0
-        offer, file = found
-        outcome = driver.apply(offer, file, arguments.now)
-        if outcome != WAITS:
-            file.unlink()
-    return OUTCOMES[outcome]
-
-
-def _repair(what: str, driver: Driver, told: bool) -> int:
-    if what == "recover":
-        driver.recover()
+    memory, source = arguments.memory, _source(arguments)
+    machine, adopted = here(arguments.home), memory / ADOPTED
+    found = check.adopt(memory / DOWNLOADS, adopted, source, machine, driver.ota, SystemClock())
+    if found is None:
         return 0
-    if what == "rollback":
-        return 0 if driver.back("an operator said so") == WENT_BACK else 1
-    if what == "failed":
-        return 0 if driver.failed_late() == WENT_BACK else 1  # then the safe page takes over
-    driver.recover()
-    return OUTCOMES[driver.confirm(told)]
+    offer, file = found
+    outcome = driver.apply(offer, file, now)
+    if outcome != WAITS:
+        file.unlink()
+    return _ended(outcome)
+
+
+def _ended(outcome: str, wanted: str = "") -> int:
+    """The exit code; what was `wanted` is no failure."""
+    return 0 if outcome == wanted else OUTCOMES.get(outcome, 1)
+
+
+def _repair(arguments: Namespace) -> int:
+    """What the units of boot and failure call."""
+    patience_s = BUSY_LIMIT_S if arguments.what == "failed" else 0
+    with locks.alone(arguments.memory, patience_s):
+        driver = _driver(arguments)
+        if arguments.what == "failed":
+            return 0 if driver.failed_late() in (WENT_BACK, RUNS) else 1  # then the safe page takes over
+        driver.recover()
+        return OUTCOMES[driver.confirm(arguments.now)] if arguments.what == "confirm" else 0

@@ -16,7 +16,7 @@ Every entry point ends with the trading state and the halt goal consistent, what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.clock import Clock, Timer
@@ -58,7 +58,7 @@ from app.engine.records import Audited, Record, Recovered
 from app.engine.runner import Runner, View
 from app.engine.settings import DISPUTE_READ_NS, ORPHAN_READ_NS, STRAY_READ_NS, EngineSettings
 from app.engine.shadow import SHADOW, ShadowVenue
-from app.engine.snapshot import Snapshot
+from app.engine.snapshot import Snapshot, StorageView, UpdateView
 from app.engine.submission import Submission
 from app.engine.telling import Telling
 from app.engine.trading import Trading
@@ -84,6 +84,7 @@ class Parts:
     strategies: Sequence[Strategy]
     recovered: Recovered
     native: Mapping[str, str]
+    may_expose: Callable[[], bool] = lambda: True  # False while an updater is about to stop us
 
 
 class Engine:
@@ -95,6 +96,7 @@ class Engine:
         self.panel, self.native = parts.panel, parts.native
         self.telling = Telling(self.clock, self.panel, self.settings, self.snapshot)
         self._strategies, self._recovered = parts.strategies, parts.recovered
+        self._may_expose, self.update, self.storage = parts.may_expose, UpdateView(), StorageView()
         shadow = self.settings.mode == SHADOW
         self.venue: Venue = ShadowVenue(parts.venue, self) if shadow else parts.venue
         self.runners: dict[str, Runner] = {}
@@ -143,6 +145,7 @@ class Engine:
             self._refused,
             self._withdrawn,
             self._want_cancelled,
+            self._may_expose,
         )
         self.cancels = Cancels(clock, self.submission.cancel, self.venue.read_open)
         deadline_ns = self.limits.stop_deadline_ns

@@ -29,8 +29,10 @@ from app.engine.snapshot import (
     PositionView,
     ReasonView,
     Snapshot,
+    StorageView,
     StrategyLine,
     TodayView,
+    UpdateView,
 )
 from app.engine.trading import Trading
 from app.risk.limits import Limits
@@ -57,6 +59,8 @@ class Source(Protocol):
     contracts: dict[str, str]
     link_up: bool
     link_detail: str
+    update: UpdateView
+    storage: StorageView
 
 
 _ENDS = {Kind.PERSON: "a person re-arms", Kind.TIME: "by the calendar", Kind.CONDITION: "by itself"}
@@ -90,6 +94,8 @@ def take(engine: Source) -> Snapshot:
         events=tuple(EventView(e.utc_ns, e.level, e.code, e.text) for e in engine.log.recent),
         native=dict(engine.native),
         board=engine.panel.view(),
+        update=engine.update,
+        storage=engine.storage,
     )
 
 

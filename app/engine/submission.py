@@ -50,12 +50,14 @@ class Submission:
         on_refused: RefusedHook,
         on_withdrawn: Callable[[Order, OrderState], None],
         want_cancelled: Callable[[Order, str], None],
+        may_expose: Callable[[], bool],
     ) -> None:
         self._clock, self._journal, self._venue = clock, journal, venue
         self._book, self._trading, self._gate, self._mint = book, trading, gate, mint
         self._log, self._stages = log, stages
         self._fill_view, self._on_refused = fill_view, on_refused
         self._on_withdrawn, self._want_cancelled = on_withdrawn, want_cancelled
+        self._may_expose = may_expose
         self._changes: dict[str, Modify] = {}  # modifications in flight, by tag
 
     def submit(self, intents: Sequence[Intent]) -> list[Order]:
@@ -132,7 +134,7 @@ class Submission:
     def _place(self, intent: Place) -> Approved:
         self.reserve_tags()  # before the mint: refused orders use counters up too
         order = self._order(intent)
-        approved = self._gate.place(order, self._view(order.contract))
+        approved = self._undisturbed(self._gate.place(order, self._view(order.contract)))
         self._book.add(order)
         self._stages.begin(order.tag)
         return approved
@@ -165,8 +167,16 @@ class Submission:
         if order.tag in self._changes:
             raise Refused("order.change_pending", order.tag, "one change at a time")
         view = self._view(order.contract)
-        approved = self._gate.modify(order, intent.limit_ticks, intent.stop_ticks, intent.size, view)
+        approved = self._undisturbed(
+            self._gate.modify(order, intent.limit_ticks, intent.stop_ticks, intent.size, view)
+        )
         self._changes[order.tag] = intent
+        return approved
+
+    def _undisturbed(self, approved: Approved) -> Approved:
+        """What adds exposure keeps updaters out before it is anywhere. Raises Refused while one works."""
+        if approved.exposing and not self._may_expose():
+            raise Refused("update.lock", approved.order.tag, hint="an update is about to restart the service")
         return approved
 
     def _view(self, contract: str) -> GateView:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app import durable
 from app.clock import Clock
-from app.errors import Refused, Theirs
+from app.errors import Theirs, Unable
 from app.update import state
 from app.update.decide import WORDS, Here, No, Offer, Step, choose
 from app.update.fetch import PART, Kept, Web, discard, is_file
@@ -129,7 +129,7 @@ def adopt(
 
 def _copy(source: Path, target: Path, length: int) -> None:
     if not source.exists():
-        raise Refused("update.download", "it is not there yet", hint="plimsoll update fetch")
+        raise Unable("update.download", "it is not there yet", hint="plimsoll update fetch")
     with target.open("wb") as file:
         for chunk in durable.chunks(source, length + 1):
             file.write(chunk)

@@ -155,7 +155,7 @@ class Exposure(Enum):
 
     CLEAR = "clear"
     EXPOSED = "exposed"
-    UNKNOWN = "unknown"  # it runs, and there is no lock to ask
+    UNKNOWN = "unknown"  # it runs and there is no lock to ask, or it is only just starting
 
 
 class Way(Enum):

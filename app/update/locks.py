@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from app.errors import Unable
 from app.update.decide import Exposure
@@ -15,33 +16,42 @@ FILE = "updater.lock"
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`; the kernel frees it however the process ends. Raises Refused when another
-    updater holds it.
+def alone(folder: Path, patience_s: int = 0) -> Iterator[None]:
+    """Hold the lock of `folder`; the kernel frees it however the process ends. Raises Unable when another
+    updater holds it, for longer than `patience_s`.
     """
     handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unable("update.busy", "another updater is at work", hint="wait until it is done") from None
+        while _held(handle) is not Exposure.CLEAR:
+            if patience_s <= 0:
+                raise Unable("update.busy", "another updater is at work", hint="wait until it is done")
+            patience_s -= 1
+            Event().wait(1)
         yield
     finally:
         os.close(handle)
 
 
-def exposure(lock: Path, running: bool) -> Exposure:
-    """Ask the service: it holds `lock` while it has a position, a working order, an open market or a tripped
-    switch. A service that runs without the file cannot be asked, which is no consent.
+@contextmanager
+def kept(lock: Path) -> Iterator[Exposure]:
+    """Hold the service's own `lock` meanwhile: it takes it before anything that adds exposure, so it cannot
+    become exposed between the question and the stop. EXPOSED while the service holds it, UNKNOWN where there
+    is no file; then nothing is held.
     """
     try:
         handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return Exposure.UNKNOWN if running else Exposure.CLEAR
+        yield Exposure.UNKNOWN
+        return
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return Exposure.EXPOSED
+        yield _held(handle)
     finally:
         os.close(handle)
+
+
+def _held(handle: int) -> Exposure:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return Exposure.EXPOSED
     return Exposure.CLEAR

@@ -10,8 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -34,6 +34,7 @@ BOARDS = (("UNO Q", "uno-q"),)  # part of the model's name -> what a release cal
 OTHER = "generic"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BOARD_CODES = frozenset({"link_silence", "silence_holds"})  # reasons of the trading state that mean the board
+SHOWN = ("ActiveState", "NRestarts", "InvocationID")
 UP = frozenset({"active", "activating", "reloading", "deactivating"})
 
 Call = Callable[[Sequence[str], float], str]
@@ -73,8 +74,20 @@ class Systemd:
     def pause(self, duration_ns: int) -> None:
         Event().wait(duration_ns / NS)
 
-    def exposure(self) -> Exposure:
-        return locks.exposure(self._lock, self._shown().get("ActiveState", "active") in UP)
+    @contextmanager
+    def quiet(self) -> Iterator[Exposure]:
+        """A service that was ready before we had its lock, and is the same one with the lock in our hand, has
+        nothing open. One that starts, perhaps over a position that outlived its end, has not been asked.
+        """
+        before = self._shown()
+        with locks.kept(self._lock) as found:
+            now = self._shown()
+            if now.get("ActiveState", "active") not in UP:
+                yield Exposure.CLEAR
+            elif now == before and now.get("ActiveState") == "active":
+                yield found
+            else:
+                yield Exposure.UNKNOWN
 
     def back_up(self) -> None:
         if self._journal.exists():
@@ -84,7 +97,7 @@ class Systemd:
         return durable.read(BOOT_ID, MODEL_LIMIT).decode().strip(), self._clock.mono_ns() // NS
 
     def _shown(self) -> dict[str, str]:
-        text = self._call(("systemctl", "show", "-p", "ActiveState,NRestarts", SERVICE), CALL_LIMIT_S)
+        text = self._call(("systemctl", "show", "-p", ",".join(SHOWN), SERVICE), CALL_LIMIT_S)
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from app.clock import NS, Clock
-from app.errors import PlimsollError, Refused, Theirs, Unable, clean
+from app.errors import PlimsollError, Theirs, Unable, clean
 from app.update import state, switch
 from app.update.artifact import Damaged
 from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
@@ -20,7 +21,9 @@ from app.update.telling import FAILED, QUIET, WORKING, Teller
 from app.update.versions import parse, version_of
 
 PROBE_EVERY_NS = NS // 4
+OPERATOR = "an operator said so"
 COMMITTED, WENT_BACK, RESTED, WAITS, STRANDED = "committed", "went back", "rested", "waits", "stranded"
+RUNS = "runs"
 
 
 class World(Protocol):
@@ -37,7 +40,8 @@ class World(Protocol):
 
     def pause(self, duration_ns: int) -> None: ...
 
-    def exposure(self) -> Exposure: ...
+    def quiet(self) -> AbstractContextManager[Exposure]:
+        """Whether it is exposed; where it is not, it cannot become so before this is over."""
 
     def back_up(self) -> None:
         """A verified copy of the journal. Raises OSError or a PlimsollError when there is none."""
@@ -68,7 +72,8 @@ class Driver:
         on_step: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self._home, self._memory = places.home, places.memory
-        self._world, self._clock, self._teller, self._on_step = world, clock, teller, on_step
+        self._world, self._clock, self.teller, self._on_step = world, clock, teller, on_step
+        self._why = "it was interrupted"  # of the way back, when it was decided before us
         self.ota, self.problem = state.load(self._memory, switch.linked(self._home))
         if self.problem:
             teller.decided("state", self.problem)
@@ -76,25 +81,27 @@ class Driver:
     def apply(self, offer: Offer, file: Path, told: bool = False) -> str:
         """Put the release in `file` into the place of the running one; returns how it ended.
 
-        `told`: an operator said not to wait until the service is not exposed. Raises Damaged, Refused,
+        `told`: an operator said not to wait until the service is not exposed. Raises Damaged, Unable,
         OSError before INTENT; then nothing was changed.
         """
         if self.ota.trial:
-            raise Refused("update.trial", self.ota.trial, hint="plimsoll update confirm ends it")
-        if (waiting := self._waits(told)) is not None:
-            return waiting
+            raise Unable("update.trial", self.ota.trial, hint="plimsoll update confirm ends it")
+        with self._world.quiet() as exposure:  # the first look only saves the work
+            if self._waits(exposure, told):
+                return WAITS
         self._begin(Step.UNPACK, offer.name)
         self._check_space(offer)
         switch.add(self._home, file, offer.name)
         self._begin(Step.BACKUP, offer.name)
         self._world.back_up()
         before = self._world.probe()
-        if (waiting := self._waits(told)) is not None:  # unpacking took a while
-            return waiting
-        self._begin(Step.INTENT, offer.name)
-        good = switch.linked(self._home)
-        self._save(replace(self.ota, good=good, trial=offer.name, tries=0, back=False, step=Step.INTENT.name))
-        return self._change(before.ills)
+        with self._world.quiet() as exposure:  # until it is kept or taken back: on trial it opens nothing
+            if self._waits(exposure, told):
+                return WAITS
+            self._begin(Step.INTENT, offer.name)
+            intent = replace(self.ota, trial=offer.name, tries=0, back=False, step=Step.INTENT.name)
+            self._save(replace(intent, good=switch.linked(self._home)))
+            return self._change(before.ills)
 
     def _change(self, ills: frozenset[str]) -> str:
         """What may not be left half done while the machine lives: whatever fails, something runs."""
@@ -105,7 +112,7 @@ class Driver:
             self._try()
             return self._start_and_judge(ills)
         except (OSError, PlimsollError) as error:
-            self._teller.decided("broken off", f"{clean(error)}; {self._linked()} runs until the next try")
+            self.teller.decided("broken off", f"{clean(error)}; {self._linked()} runs until the next try")
             self._world.start()
             raise
 
@@ -121,7 +128,7 @@ class Driver:
             self._decide_back(why)
             self._link_back()
         elif way is Way.MEND:
-            self._teller.decided("mend", why)
+            self.teller.decided("mend", why)
             self._link_back()
         self._charge()
         return way
@@ -132,19 +139,25 @@ class Driver:
             return self._rest()
         if self.ota.back:
             return self._finish_back()
-        running = self._world.probe()
-        if running.version != version_of(self.ota.trial):
-            if (waiting := self._waits(told)) is not None:
-                return waiting
-            self._world.stop()
-        return self._start_and_judge(frozenset(running.ills))
+        with self._world.quiet() as exposure:
+            running = self._world.probe()
+            if running.version != version_of(self.ota.trial):
+                if self._waits(exposure, told):
+                    return WAITS
+                self._world.stop()
+            return self._start_and_judge(frozenset(running.ills))
+
+    def roll_back(self, told: bool = False) -> str:
+        """What an operator asks for: `back`, but not while the service is exposed, unless `told`."""
+        with self._world.quiet() as exposure:
+            return WAITS if self._waits(exposure, told) else self.back(OPERATOR)
 
     def back(self, why: str) -> str:
-        """From a committed release to the one before, which was good. Raises Refused when there is none."""
+        """From a committed release to the one before, which was good. Raises Unable when there is none."""
         if not self.ota.trial:
             whole = switch.whole(self._home, {self.ota.previous})
             if not whole:
-                raise Refused("update.back", "no earlier release is kept here")
+                raise Unable("update.back", "no earlier release is kept here")
             good = self.ota.previous
             trial = self._linked() or self.ota.good
             self.ota = replace(self.ota, trial=trial, good=good, previous="", tries=0, window_s=0)
@@ -153,6 +166,8 @@ class Driver:
     def failed_late(self) -> str:
         """The service was given up by its supervisor: within the window after a commit that leads back."""
         self._charge()
+        if self._world.probe().ready:
+            return self._end(RUNS, f"{self._linked()} was started again meanwhile", QUIET)
         if self.ota.trial:
             return self._go_back("its supervisor gave it up")
         if not self.ota.window_s or not self.ota.previous:
@@ -162,17 +177,16 @@ class Driver:
     def _linked(self) -> str:
         return switch.linked(self._home)
 
-    def _waits(self, told: bool) -> str | None:
-        exposure = self._world.exposure()
+    def _waits(self, exposure: Exposure, told: bool) -> bool:
         if exposure is Exposure.CLEAR:
-            return None
+            return False
         words = "the service is exposed" if exposure is Exposure.EXPOSED else "the service cannot be asked"
         if told:
-            self._teller.decided("told", f"{words}; an operator said not to wait")
-            return None
-        self._teller.decided(WAITS, words)
-        self._teller.status("", f"the update waits: {words}")
-        return WAITS
+            self.teller.decided("told", f"{words}; an operator said not to wait")
+            return False
+        self.teller.decided(WAITS, words)
+        self.teller.status("", f"the update waits: {words}", outcome=WAITS)
+        return True
 
     def _check_space(self, offer: Offer) -> None:
         free = shutil.disk_usage(self._home).free
@@ -181,8 +195,8 @@ class Driver:
 
     def _begin(self, step: Step, release: str) -> None:
         words = WORDS[step].format(release)
-        self._teller.status(words, words, WORKING, step=int(step))
-        self._teller.decided(step.name.lower(), words)
+        self.teller.status(words, words, WORKING, step=int(step))
+        self.teller.decided(step.name.lower(), words)
         self._on_step(step)
 
     def _save(self, ota: Ota) -> None:
@@ -222,7 +236,7 @@ class Driver:
             self._begin(Step.COPY, self.ota.good)
             switch.copy_updater(self._home, self.ota.good)
         except (OSError, Damaged) as error:
-            self._teller.decided("untidy", clean(error))
+            self.teller.decided("untidy", clean(error))
 
     def _go_back(self, why: str) -> str:
         self._decide_back(why)
@@ -233,12 +247,13 @@ class Driver:
 
     def _decide_back(self, why: str) -> None:
         self._begin(Step.BACK, self.ota.trial)
-        self._teller.decided("why back", why, release=self.ota.trial)
+        self.teller.decided("why back", why, release=self.ota.trial)
+        self._why = why
         decided = replace(self.ota, back=True, step=Step.BACK.name)
         try:
             self._save(decided)
         except OSError as error:  # the way back itself needs no more than a link
-            self._teller.decided("disk", clean(error))
+            self.teller.decided("disk", clean(error))
             self.ota = decided
 
     def _link_back(self) -> None:
@@ -261,7 +276,8 @@ class Driver:
         self._save(
             replace(ended, previous="" if target == ended.previous else ended.previous, step=Step.BAD.name)
         )
-        return self._end(WENT_BACK, f"{failed} failed; {target} runs again", FAILED)
+        light = QUIET if self._why == OPERATOR else FAILED
+        return self._end(WENT_BACK, f"{failed} was taken back: {self._why}; {target} runs again", light)
 
     def _rest(self) -> str:
         self._charge()
@@ -275,6 +291,6 @@ class Driver:
             self._save(self.ota.charged(*self._world.uptime()))
 
     def _end(self, outcome: str, words: str, light: str) -> str:
-        self._teller.decided(outcome, words)
-        self._teller.status("", words, light, release=self._linked(), outcome=outcome)
+        self.teller.decided(outcome, words)
+        self.teller.status("", words, light, release=self._linked(), outcome=outcome)
         return outcome

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,18 @@ WORKING, FAILED, QUIET = "working", "failed", ""  # what the lights show
 
 
 class Teller:
-    """Says things durably in `folder`; `also` are further folders that hold the status where they exist.
-
-    What cannot be written is not said: a full disk must not keep an update from going back.
+    """Says things durably in `folder`. What cannot be written is not said: a full disk must not keep an
+    update from going back.
     """
 
-    def __init__(self, folder: Path, clock: Clock, also: Sequence[Path] = ()) -> None:
-        self._folder, self._clock, self._also = folder, clock, also
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
 
     def decided(self, what: str, words: str, **facts: object) -> None:
         """A line of the audit."""
         row = {"at_ns": self._clock.wall_ns(), "what": what, "words": clean(words, TEXT_LIMIT), **facts}
-        try:
+        with suppress(OSError):
             self._append(json.dumps(row).encode() + b"\n")
-        except OSError:
-            self._unsaid = True
 
     def status(self, doing: str, words: str, light: str = QUIET, **facts: object) -> None:
         """What it does now ("" = nothing), the last outcome in words, and what the lights show."""
@@ -50,11 +47,8 @@ class Teller:
             **facts,
         }
         data = json.dumps(document, indent=1).encode() + b"\n"
-        for folder in (self._folder, *self._also):
-            try:
-                durable.write(folder / STATUS, data)
-            except OSError:
-                self._unsaid = True
+        with suppress(OSError):
+            durable.write(self._folder / STATUS, data)
 
     def _append(self, line: bytes) -> None:
         path = self._folder / AUDIT

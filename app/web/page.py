@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html import escape
 
-from app.engine.snapshot import AccountView, FeedView, OrderView, PositionView, Snapshot, StrategyLine
+from app.engine.snapshot import (
+    AccountView,
+    FeedView,
+    OrderView,
+    PositionView,
+    Snapshot,
+    StrategyLine,
+    UpdateView,
+)
 from app.web import chart, words
 
 ORDERS_SHOWN = 14  # of the snapshot's 50: what fits one screen beside the rest
@@ -293,8 +301,15 @@ def _foot(view: Snapshot) -> str:
         ("session", "open" if view.session_open else "closed"),
         ("compiled modules", _twins(view)),
         ("version", _text(view.version)),
+        *((("update", _update(view.update)),) if words.update(view.update) else ()),
     )
     return "".join(f"<span><i>{name}</i> {value}</span>" for name, value in facts)
+
+
+def _update(update: UpdateView) -> str:
+    """What the updater does; loud where a release did not stay."""
+    text = _text(words.update(update))
+    return f'<b class="bad">{text}</b>' if update.failed and not update.doing else text
 
 
 def _twins(view: Snapshot) -> str:

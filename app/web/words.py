@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from app.engine.snapshot import BoardView, GoalView, ReasonView
+from app.engine.snapshot import BoardView, GoalView, ReasonView, UpdateView
 
 NS = 1_000_000_000
 NEW_YORK = ZoneInfo("America/New_York")  # the exchange's day as its traders say it
@@ -128,6 +128,11 @@ def switch(panel: str, board: BoardView) -> str:
     why = "; ".join(filter(None, (*board.faults, board.detail if panel == "silent" else "")))
     old = "firmware out of date" if board.outdated else ""
     return ", ".join(filter(None, (panel, did))) + kind + (f" ({why})" if why else "") + (old and f"; {old}")
+
+
+def update(view: UpdateView) -> str:
+    """The updater: what it does, else why a release did not stay, else what its last look found amiss."""
+    return view.doing or view.failed or view.looked
 
 
 def time_of_day(utc_ns: int) -> str:

@@ -13,7 +13,7 @@ import pytest
 from app.cli import main, updating
 from app.cli.updating import Wanted, wanted
 from app.clock import VirtualClock
-from app.update import machine, state, switch
+from app.update import machine, orders, state, switch
 from app.update.decide import Exposure
 from app.update.machine import Page
 from tests.guards import ROOT
@@ -51,6 +51,10 @@ class Appliance:
     def update(self, what: str, *words: str) -> int:
         places = ["--config", str(self.config), "--home", str(self.home), "--memory", str(self.memory)]
         return main(["update", what, *places, *words])
+
+    def unit(self, name: str) -> int:
+        """What starting that unit does."""
+        return self.update("fetch" if name == updating.FETCHING else "switch")
 
     def settings(self, site: Site, **changes: object) -> None:
         values = {"url": site.url, "root_file": str(self.site / "metadata" / "1.root.json"), **changes}
@@ -98,11 +102,43 @@ def test_from_signing_to_a_release_that_is_installed(
     assert appliance.update("status", "--json") == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["installed"] == name_of(file) and told["update"]["outcome"] == "committed"
-    assert appliance.update("rollback") == 0
+    monkeypatch.setattr(updating, "_is_root", lambda: True)
+    monkeypatch.setattr(updating, "_start", lambda unit: appliance.unit(unit) in (0, 3))
+    world.exposed = Exposure.EXPOSED
+    assert appliance.update("rollback") == 3
+    assert "waits" in capsys.readouterr().out
+    assert appliance.update("rollback", "--now") == 0
     assert switch.linked(appliance.home).startswith("0.1.0") and world.runs.startswith("0.1.0")
     assert appliance.update("confirm") == 0 and appliance.update("recover") == 0
+    assert appliance.update("failed") == 0  # somebody started it again
+    world.stop()
     assert appliance.update("failed") == 1
-    assert appliance.update("rollback") == 3
+    world.exposed = Exposure.CLEAR
+    assert appliance.update("rollback") == 1
+    assert "no earlier release" in capsys.readouterr().out
+    assert appliance.update("apply") == 0
+    assert "failed here before" in capsys.readouterr().out
+
+
+def test_only_root_orders_an_update(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(updating, "_is_root", lambda: False)
+    assert appliance.update("apply") == 1
+    assert "sudo plimsoll update apply" in capsys.readouterr().err
+    assert not (appliance.memory / orders.FILE).exists()
+
+
+def test_an_order_whose_fetch_fails_is_taken_back(
+    appliance: Appliance, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.status["/metadata/timestamp.json"] = 503
+    monkeypatch.setattr(updating, "_is_root", lambda: True)
+    monkeypatch.setattr(updating, "_start", lambda unit: appliance.unit(unit) in (0, 3))
+    assert appliance.update("apply", "--now") == 1
+    assert "503" in capsys.readouterr().out
+    assert orders.take(appliance.memory) is None
+    assert appliance.update("switch") == 0
 
 
 def test_keeps_trading_and_says_so_when_it_cannot_look(
@@ -118,7 +154,7 @@ def test_keeps_trading_and_says_so_when_it_cannot_look(
 
 @pytest.mark.parametrize(
     ("change", "code", "words"),
-    [({"url": ""}, 2, "update.url"), ({"root_file": "/nowhere"}, 3, "update.root")],
+    [({"url": ""}, 2, "update.url"), ({"root_file": "/nowhere"}, 1, "update.root")],
 )
 def test_says_what_is_missing(
     appliance: Appliance,

@@ -270,3 +270,21 @@ def test_refuses_rearm_before_the_account_was_read() -> None:
     world.run(3)
     with pytest.raises(Refused, match=r"rearm\.not_synced"):
         world.engine.rearm("test", "")
+
+
+def test_adds_nothing_while_an_updater_is_about_to_stop_it() -> None:
+    """Promise 15 of updates: what takes exposure away is never kept back."""
+    calm = True
+    world = World(may_expose=lambda: calm).start()
+    world.engine.submit([entry("a")])
+    world.run(1)
+    calm = False
+    world.engine.submit([entry("b")])
+    world.engine.submit([Close("manual", ES)])
+    world.run(3)
+    assert world.exchange.positions() == () and "b" not in states(world)
+    assert [e.code for e in world.engine.log.recent].count("update.lock") == 1
+    calm = True
+    world.engine.submit([entry("c")])
+    world.run(1)
+    assert world.engine.book.positions() == {ES: 1}

@@ -159,6 +159,7 @@ class World:
     mode: str = "simulate"
     show_ns: int = 0
     on_trip: Goal = Goal.FLAT
+    may_expose: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -197,6 +198,7 @@ class World:
                 self.strategies,
                 recovered,
                 {},
+                self.may_expose,
             )
         )
         self.wire.sink = engine

@@ -27,16 +27,16 @@ UNITS = sorted(
 )
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
 # Highest exposure in tenths of a point: the service holds the board's devices and the LAN, safe mode the LAN
-# alone, the backup neither; who takes over is root, without capabilities or network.
+# alone, the backup neither.
 EXPOSURE = {
     "plimsoll.service": 11,
     "plimsoll-safe.service": 11,
     "plimsoll-backup.service": 9,
-    "plimsoll-failed.service": 7,
     # The fetcher has the network and no right; who switches and confirms is root with loopback and no more.
     "plimsoll-update.service": 11,
     "plimsoll-switch.service": 16,
     "plimsoll-confirm.service": 16,
+    "plimsoll-failed.service": 16,
     "plimsoll-recover.service": 9,
     # Root with the board's lines and another program's compiler, and without network.
     "plimsoll-firmware.service": 26,
@@ -115,8 +115,8 @@ def test_firmware_is_renewed_by_the_release_that_runs_and_the_service_started_wh
 
 def test_who_takes_over_starts_a_unit_there_is() -> None:
     assert values("plimsoll.service", "OnFailure") == ["plimsoll-failed.service"]
-    (line,) = values("plimsoll-failed.service", "ExecStart")
-    assert (ROOT / "systemd" / line.split()[-1]).is_file()
+    assert values("plimsoll-failed.service", "OnFailure") == ["plimsoll-safe.service"]
+    assert (ROOT / "systemd" / "plimsoll-safe.service").is_file()
 
 
 def test_safe_mode_holds_nothing_that_could_trade() -> None:

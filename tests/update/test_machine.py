@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from app.clock import VirtualClock
 from app.errors import Later
+from app.ops.exposure import UpdateLock
 from app.update import locks, machine, switch
 from app.update.decide import Exposure, Probe
 from app.update.machine import Page, Systemd
@@ -114,19 +113,37 @@ def test_promise_11_backs_up_a_journal_where_there_is_one(site: Site, tmp_path: 
     assert manager.told[-1] == "start plimsoll-backup.service"
 
 
+def asked(world: Systemd) -> Exposure:
+    with world.quiet() as exposure:
+        return exposure
+
+
 def test_promise_15_asks_the_lock_that_the_service_holds(site: Site, tmp_path: Path) -> None:
     manager = Manager()
     world = service(site, manager, tmp_path)
-    assert world.exposure() is Exposure.UNKNOWN
+    assert asked(world) is Exposure.UNKNOWN
     manager.state = "inactive"
-    assert world.exposure() is Exposure.CLEAR
+    assert asked(world) is Exposure.CLEAR
     manager.state = "active"
-    handle = os.open(tmp_path / "update.lock", os.O_RDWR | os.O_CREAT)
-    assert world.exposure() is Exposure.CLEAR
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    assert world.exposure() is Exposure.EXPOSED
-    os.close(handle)
-    assert world.exposure() is Exposure.CLEAR
+    lock = UpdateLock(tmp_path / "update.lock")
+    assert asked(world) is Exposure.CLEAR
+    assert lock.take() and asked(world) is Exposure.EXPOSED
+    lock.close()
+    assert asked(world) is Exposure.CLEAR
+    manager.state = "activating"
+    assert asked(world) is Exposure.UNKNOWN
+
+
+def test_promise_15_keeps_the_service_from_opening_anything_until_it_is_stopped(
+    site: Site, tmp_path: Path
+) -> None:
+    lock = UpdateLock(tmp_path / "update.lock")
+    with service(site, Manager(), tmp_path).quiet() as exposure:
+        assert exposure is Exposure.CLEAR and not lock.take()
+    assert lock.take()
+    with service(site, Manager(), tmp_path).quiet() as exposure:
+        assert exposure is Exposure.EXPOSED
+    lock.close()
 
 
 def test_promise_17_one_updater_at_a_time(tmp_path: Path) -> None:

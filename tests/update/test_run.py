@@ -15,7 +15,7 @@ from app.errors import Refused, Theirs
 from app.update import run, switch
 from app.update.artifact import Damaged
 from app.update.decide import HEALTH_LIMIT_NS, TRIES_MAX, Exposure, Step, Way
-from app.update.run import COMMITTED, RESTED, WAITS, WENT_BACK
+from app.update.run import COMMITTED, RESTED, RUNS, WAITS, WENT_BACK
 from app.update.state import WINDOW_S
 from app.update.telling import AUDIT, FAILED, QUIET, told
 from tests.update.repositories import made
@@ -86,6 +86,7 @@ def test_promise_8_a_board_that_was_missing_before_may_be_missing_after(board: B
 def test_promise_10_a_late_failure_within_the_window_leads_back(board: Board) -> None:
     board.apply()
     board.world.age_s += WINDOW_S - 1
+    board.world.stop()
     assert board.driver().failed_late() == WENT_BACK
     assert board.consistent() and board.linked == board.name("0.1.0")
     assert board.ota.bad == (board.name("0.2.0"),) and board.ota.floor == "0.2.0"
@@ -94,6 +95,7 @@ def test_promise_10_a_late_failure_within_the_window_leads_back(board: Board) ->
 def test_promise_10_a_failure_after_the_window_is_not_the_updates(board: Board) -> None:
     board.apply()
     board.world.age_s += WINDOW_S
+    board.world.stop()
     assert board.driver().failed_late() == RESTED
     assert board.linked == board.name("0.2.0")
 
@@ -102,12 +104,37 @@ def test_promise_10_time_without_power_does_not_end_the_window(board: Board) -> 
     board.apply()
     board.world.boot, board.world.age_s = "another", 10
     board.clock.advance(10 * WINDOW_S * 1_000_000_000)
+    board.world.stop()
     assert board.driver().failed_late() == WENT_BACK
 
 
 def test_a_failure_without_an_update_before_it_changes_nothing(board: Board) -> None:
+    board.world.stop()
     assert board.driver().failed_late() == RESTED
+    board.world.start()
     assert board.consistent()
+
+
+def test_a_service_that_was_started_again_meanwhile_is_left_alone(board: Board) -> None:
+    board.apply()
+    assert board.driver().failed_late() == RUNS
+    assert board.consistent() and board.linked == board.name("0.2.0")
+
+
+def test_what_an_operator_takes_back_is_no_failed_update(board: Board) -> None:
+    board.apply()
+    assert board.driver().roll_back() == WENT_BACK
+    status = told(board.places.memory)
+    assert status["light"] == QUIET and "an operator said so" in status["words"]
+
+
+@pytest.mark.parametrize("exposure", [Exposure.EXPOSED, Exposure.UNKNOWN])
+def test_promise_15_an_operators_way_back_waits_too(board: Board, exposure: Exposure) -> None:
+    board.apply()
+    board.world.exposed = exposure
+    assert board.driver().roll_back() == WAITS and board.linked == board.name("0.2.0")
+    assert board.driver().roll_back(told=True) == WENT_BACK
+    assert "told" in [row["what"] for row in audit(board)] and board.consistent()
 
 
 def test_an_operator_may_go_back_once(board: Board) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.clock import VirtualClock
@@ -65,8 +66,9 @@ class World:
     def pause(self, duration_ns: int) -> None:
         self.clock.advance(duration_ns)
 
-    def exposure(self) -> Exposure:
-        return self.exposed
+    @contextmanager
+    def quiet(self) -> Iterator[Exposure]:
+        yield self.exposed
 
     def back_up(self) -> None:
         self.calls.append("back up")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.snapshot import EventView, GoalView, ReasonView
+from app.engine.snapshot import EventView, GoalView, ReasonView, UpdateView
 from app.risk.state import Code
 from app.web import words
 from app.web.assets import template
@@ -245,3 +245,13 @@ def test_a_detail_that_repeats_the_phrase_is_not_said_twice() -> None:
     assert words.because(opened) == "the switch was opened; ends when a person re-arms"
     contact = replace(opened, detail="contact a")
     assert words.because(contact) == "the switch was opened (contact a); ends when a person re-arms"
+
+
+def test_the_foot_tells_of_an_update_and_is_loud_about_one_that_failed() -> None:
+    assert "<i>update</i>" not in render(ACTIVE, {}).slots["foot"]
+    doing = replace(ACTIVE, update=UpdateView("downloading <0.2.0>", "0.1.9 was taken back", ""))
+    assert "<i>update</i> downloading &lt;0.2.0&gt;" in render(doing, {}).slots["foot"]
+    failed = replace(ACTIVE, update=UpdateView("", "0.3.0 was taken back", "refused"))
+    assert '<b class="bad">0.3.0 was taken back</b>' in render(failed, {}).slots["foot"]
+    looked = replace(ACTIVE, update=UpdateView("", "", "update info stale"))
+    assert "<i>update</i> update info stale" in render(looked, {}).slots["foot"]
