@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from app.clock import NS, Clock, pause
 from app.engine.snapshot import StorageView
+from app.ops.aside import aside
 
 LOOK_NS = 60 * NS  # between two readings: nothing here moves faster
 PATIENCE_NS = 10 * NS  # for one reading; a flash card that tidies up pauses for one second
@@ -206,7 +206,7 @@ async def watch(read: Callable[[], Reading], tell: Callable[[StorageView], None]
     """Read every minute and tell the picture, until cancelled. A reading that hangs is told as well."""
     judge, last = Judge(), Reading()
     while True:
-        asking = _ask(read)
+        asking = aside("storage", read)
         patience = asyncio.ensure_future(pause(clock, PATIENCE_NS))
         try:
             await asyncio.wait((asking, patience), return_when=asyncio.FIRST_COMPLETED)
@@ -219,23 +219,3 @@ async def watch(read: Callable[[], Reading], tell: Callable[[StorageView], None]
             patience.cancel()
         tell(judge.view(last, clock.mono_ns()))
         await pause(clock, LOOK_NS)
-
-
-def _ask(read: Callable[[], Reading]) -> asyncio.Future[Reading]:
-    """`read` on a thread of its own, which never keeps a dying process alive."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Reading] = loop.create_future()
-
-    def settle(found: Reading) -> None:
-        if not answer.done():
-            answer.set_result(found)
-
-    def work() -> None:
-        found = read()
-        try:
-            loop.call_soon_threadsafe(settle, found)
-        except RuntimeError:  # the loop ended first: nobody waits any more
-            return
-
-    threading.Thread(target=work, name="storage", daemon=True).start()
-    return answer
