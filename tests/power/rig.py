@@ -1,12 +1,15 @@
-"""Power cuts of the journal, many times: `python -m tests.power.rig FOLDER CASE...` prints a line a cut.
+"""Power cuts, many times: `python -m tests.power.rig FOLDER CASE...` prints a line for each.
 
 Runs in a mount namespace of its own (`disk.alone`), so that nothing stays mounted. The cases:
 
-random COUNT SYNCHRONOUS   at random moments; SYNCHRONOUS is the journal's mode
-each CALL STRIDE FLUSH     at each STRIDEth CALL of a short run; FLUSH is `kept`, or `lied`: a disk that
-                           acknowledges a flush and does nothing
-fail CALL STRIDE ERROR     no cut: that call fails with ERROR, once
-full ROOM...               no cut: the disk has ROOM KB left
+random COUNT SYNCHRONOUS       of a journal at random moments; SYNCHRONOUS is its mode
+each WORK CALL STRIDE FLUSH    at each STRIDEth CALL of a short run, and at its end. FLUSH is `kept`, `lied`
+                               (the disk acknowledges a flush and does nothing) or a fault of
+                               tests.power.files
+fail WORK CALL STRIDE ERROR    no cut: that call fails with ERROR, once
+full ROOM...                   no cut: the disk of a journal has ROOM KB left
+
+WORK is `journal` or one of tests.power.files.
 """
 
 from __future__ import annotations
@@ -18,22 +21,57 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.conftest import SEED
 from tests.guards import ROOT
-from tests.power import checking
-from tests.power.disk import Disk, strace
+from tests.power import checking, files
+from tests.power.disk import Disk, in_memory, strace
 
 LEDGER = (sys.executable, "-m", "tests.power.ledger")
 ACKS = (1, 120)  # lines read between two cuts
-SMALL_MB = 16  # of a disk that is to be full
+SMALL_MB, DISK_MB = 16, 48  # of a disk that is to be full, and of any other
+UPDATE_MB = 160  # an updater wants 100 MB free
 STEPS = 4  # orders of each desk in a systematic run
+FILE_STEPS = 2  # versions of a small file in one; an odd number for the mark, which is there or not
 PATIENCE_S = 60
 LYING = ("-e", "inject=fdatasync,fsync:retval=0")
-OWN = ("", "state.db", "state.db-wal", "market.db", "market.db-wal", "armed", "plimsoll.lock")
+JOURNAL = ("state.db", "state.db-wal", "market.db", "market.db-wal", "armed", "plimsoll.lock")
+
+
+class Work(NamedTuple):
+    """What is done while the power goes: `prepare(data)` before, `command(data)`, then `problems(data, what
+    it said)`. Its calls on the files `names` in `data` count, or all of them. Its disk has `megabytes`.
+    """
+
+    prepare: Callable[[Path], None]
+    command: Callable[[Path], list[str]]
+    problems: Callable[[Path, list[checking.Line]], list[str]]
+    names: Sequence[str]
+    megabytes: int
+
+
+def work_of(name: str, flush: str = "kept") -> Work:
+    if name == "journal":
+        return Work(
+            lambda data: None,
+            lambda data: [*LEDGER, str(data), "--steps", str(STEPS)],
+            checking.problems,
+            JOURNAL,
+            DISK_MB,
+        )
+    names = files.KINDS[name].names if name in files.KINDS else ()
+    steps = str({files.UPDATE: 1, "mark": 3}.get(name, FILE_STEPS))
+    return Work(
+        lambda data: files.prepare(data, name),
+        lambda data: [sys.executable, "-m", "tests.power.files", str(data), name, steps, flush],
+        lambda data, lines: files.problems(data, name, lines),
+        names,
+        DISK_MB if names else UPDATE_MB,
+    )
 
 
 class Pipe:
@@ -59,9 +97,10 @@ class Pipe:
 def randomly(folder: Path, count: int, synchronous: str) -> None:
     """One ledger, cut at random moments while it goes on; each cut is a disk to look at."""
     fresh = random.Random(f"{SEED} {synchronous}")
-    with Disk(folder) as disk:
+    work = work_of("journal")
+    with Disk(folder, DISK_MB) as disk:
         process = subprocess.Popen(
-            [*LEDGER, str(_data(disk)), "--synchronous", synchronous],
+            [*LEDGER, str(_data(disk, work)), "--synchronous", synchronous],
             cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         pipe = Pipe(process)
@@ -71,42 +110,47 @@ def randomly(folder: Path, count: int, synchronous: str) -> None:
                 process.send_signal(signal.SIGSTOP)
                 os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
                 pipe.read()
-                _tell(f"{synchronous} {number}", disk, pipe.said)
+                _tell(f"{synchronous} {number}", disk, pipe.said, work)
                 process.send_signal(signal.SIGCONT)
         finally:
             process.kill()
             process.communicate()
 
 
-def each(folder: Path, call: str, stride: int, flush: str) -> None:
-    """A short ledger, ended at each `stride`th `call` on its folder, the power cut with it."""
+def each(folder: Path, name: str, call: str, stride: int, flush: str) -> None:
+    """A short run, ended at each `stride`th `call`, the power cut with it; the last one ends by itself."""
+    work = work_of(name, flush)
     lying = LYING if flush == "lied" else ()
-    most = _count(folder, call)
-    for number in range(1, most + 1, stride):
-        with Disk(folder / f"{call} {number}") as disk:
-            data = _data(disk)
+    most = _count(folder, work, call)
+    for number in (*range(1, most + 1, stride), most + 1):
+        with Disk(folder / f"{call} {number}", work.megabytes) as disk:
+            data = _data(disk, work)
             injected = (*lying, "-e", f"inject={call}:signal=KILL:when={number}")
-            said = _ended(folder, data, f"{call},fdatasync,fsync", *injected).stdout
-            _tell(f"{call} {number} of {most}", disk, said)
+            done = _ended(folder, work, data, f"{call},fdatasync,fsync", *injected)
+            if done.returncode and number > most:
+                raise RuntimeError(done.stderr.decode(errors="replace"))
+            _tell(f"{call} {number} of {most}", disk, done.stdout, work)
 
 
-def fail(folder: Path, call: str, stride: int, error: str) -> None:
-    """A short ledger whose `number`th call fails. It must say so, end in order, and lose nothing."""
-    most = _count(folder, call)
+def fail(folder: Path, name: str, call: str, stride: int, error: str) -> None:
+    """A short run whose `number`th call fails. It must say so, and lose nothing."""
+    work = work_of(name)
+    most = _count(folder, work, call)
     for number in range(1, most + 1, stride):
         data = folder / f"{call} {number}"
         data.mkdir()
-        done = _ended(folder, data, call, "-e", f"inject={call}:error={error}:when={number}")
+        work.prepare(data)
+        done = _ended(folder, work, data, call, "-e", f"inject={call}:error={error}:when={number}")
         lines = checking.parsed(done.stdout)
-        problems = [*_rude(done, lines), *checking.problems(data, lines)]
-        _say(f"{error} at {call} {number} of {most}", lines, problems)
+        rude = _rude(done, lines) if name == "journal" else ()  # a command ends with its error
+        _say(f"{error} at {call} {number} of {most}", lines, [*rude, *work.problems(data, lines)])
 
 
 def full(folder: Path, rooms: Sequence[str]) -> None:
     """A ledger on a disk that fills up. It must say so; with room again its journal opens and is whole."""
     for room in map(int, rooms):
         with Disk(folder / str(room), SMALL_MB) as disk:
-            data = _data(disk)
+            data = _data(disk, work_of("journal"))
             ballast = disk.root / "ballast"
             _fill(ballast, room)
             done = subprocess.run([*LEDGER, str(data)], cwd=ROOT, capture_output=True, timeout=PATIENCE_S)
@@ -133,38 +177,44 @@ def _rude(done: subprocess.CompletedProcess[bytes], lines: list[checking.Line]) 
         yield f"said nothing of it: {lines[-1]}"
 
 
-def _count(folder: Path, call: str) -> int:
-    """How often the most eager thread of a short ledger makes `call`: strace counts for each thread."""
+def _count(folder: Path, work: Work, call: str) -> int:
+    """How often the most eager thread of a short run makes `call`: strace counts for each thread."""
     data = folder / "counted"
     data.mkdir()
-    _ended(folder, data, call)
+    work.prepare(data)
+    _ended(folder, work, data, call)
     made = [line.split() for line in (folder / "log").read_text().splitlines()]
     threads = [words[0] for words in made if words[1].startswith(f"{call}(")]
-    return max(map(threads.count, threads))
+    return max(map(threads.count, threads), default=0)
 
 
-def _ended(folder: Path, data: Path, calls: str, *injected: str) -> subprocess.CompletedProcess[bytes]:
-    """A short ledger under strace, which looks at the calls on the journal's own files and folder only."""
-    paths = [word for name in OWN for word in ("-P", str(data / name))]
+def _ended(
+    folder: Path, work: Work, data: Path, calls: str, *injected: str
+) -> subprocess.CompletedProcess[bytes]:
+    """A short run under strace, which looks at the calls on the work's own files and their folder only."""
+    scratch = [f".{name}.new" for name in work.names]
+    paths = ["-P", str(data)] if work.names else []
+    paths += [word for name in (*work.names, *scratch) for word in ("-P", str(data / name))]
     command = strace([*paths, "-e", f"trace={calls}", *injected], folder / "log")
     return subprocess.run(
-        [*command, *LEDGER, str(data), "--steps", str(STEPS)],
+        [*command, *work.command(data)],
         cwd=ROOT, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 
-def _data(disk: Disk) -> Path:
-    """The journal's folder on a fresh disk, which itself is no question of a cut."""
+def _data(disk: Disk, work: Work) -> Path:
+    """The work's folder on a fresh disk, which itself is no question of a cut."""
     data = disk.root / "data"
     data.mkdir()
+    work.prepare(data)
     os.sync()
     return data
 
 
-def _tell(name: str, disk: Disk, said: bytes) -> None:
+def _tell(name: str, disk: Disk, said: bytes, work: Work) -> None:
     lines = checking.parsed(said)
     with disk.cut() as root:
-        _say(name, lines, checking.problems(root / "data", lines))
+        _say(name, lines, work.problems(root / "data", lines))
 
 
 def _say(name: str, lines: list[checking.Line], problems: list[str]) -> None:
@@ -173,12 +223,13 @@ def _say(name: str, lines: list[checking.Line], problems: list[str]) -> None:
 
 
 def main(folder: Path, case: str, *values: str) -> None:
+    in_memory(folder)
     if case == "random":
         randomly(folder, int(values[0]), values[1])
     elif case == "full":
         full(folder, values)
     else:
-        {"each": each, "fail": fail}[case](folder, values[0], int(values[1]), values[2])
+        {"each": each, "fail": fail}[case](folder, values[0], values[1], int(values[2]), values[3])
 
 
 if __name__ == "__main__":

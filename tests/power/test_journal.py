@@ -4,48 +4,15 @@ see a loss.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.guards import ROOT
-from tests.power.checking import LOST
-from tests.power.disk import alone, missing
+from tests.power.cuts import bad, cuts, lost
 
 pytestmark = pytest.mark.long
 
-PATIENCE_S = 240
 RANDOM_CUTS, CONTROL_CUTS = 40, 5
-
-
-@pytest.fixture(autouse=True)
-def tools() -> None:
-    if os.getuid() != 0:
-        pytest.skip("mounting an image needs root")
-    if missing():
-        pytest.skip(f"{', '.join(missing())} not installed")
-
-
-def cuts(folder: Path, *case: str | int) -> list[dict[str, Any]]:
-    """What the rig says of each cut."""
-    done = subprocess.run(
-        [*alone("-m", "tests.power.rig", folder), *map(str, case)],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def bad(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [cut for cut in found if cut["problems"]]
-
-
-def lost(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [cut for cut in found if any(line.startswith(LOST) for line in cut["problems"])]
 
 
 def test_loses_nothing_at_random_moments(tmp_path: Path) -> None:
@@ -64,12 +31,12 @@ def test_sees_the_loss_of_a_journal_that_answers_before_its_flush(tmp_path: Path
     ("call", "stride"), [("fdatasync", 1), ("fsync", 1), ("ftruncate", 1), ("unlink", 1), ("pwrite64", 31)]
 )
 def test_loses_nothing_where_it_dies_at_a_call(tmp_path: Path, call: str, stride: int) -> None:
-    found = cuts(tmp_path, "each", call, stride, "kept")
+    found = cuts(tmp_path, "each", "journal", call, stride, "kept")
     assert found and bad(found) == []
 
 
 def test_sees_the_loss_of_a_disk_that_lies_about_its_flush(tmp_path: Path) -> None:
-    found = cuts(tmp_path, "each", "pwrite64", 97, "lied")
+    found = cuts(tmp_path, "each", "journal", "pwrite64", 97, "lied")
     assert lost(found), "a cut that nothing is lost by proves nothing"
 
 
@@ -87,7 +54,7 @@ def test_sees_the_loss_of_a_disk_that_lies_about_its_flush(tmp_path: Path) -> No
 def test_says_that_the_disk_failed_and_loses_nothing(
     tmp_path: Path, call: str, error: str, stride: int
 ) -> None:
-    found = cuts(tmp_path, "fail", call, stride, error)
+    found = cuts(tmp_path, "fail", "journal", call, stride, error)
     assert found and bad(found) == []
 
 
