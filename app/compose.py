@@ -36,11 +36,11 @@ from app.engine.engine import Engine, Parts
 from app.engine.ports import Panel, Strategy
 from app.engine.records import Happened, Record
 from app.engine.settings import EVENTS_KEPT, EngineSettings
-from app.engine.snapshot import Snapshot, UpdateView
+from app.engine.snapshot import Snapshot, StorageView, UpdateView
 from app.errors import Ours, Refused, SettingsError
 from app.mcu import boards
 from app.mcu.link import Link
-from app.ops import exposure, progress, sockets
+from app.ops import exposure, progress, sockets, storage
 from app.ops.exposure import UpdateLock
 from app.ops.memory import return_large_buffers
 from app.ops.notifier import Notifier, Target
@@ -149,6 +149,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Service, li
         jobs.append(("board", panel.run))
     watching = partial(progress.watch, partial(_tell_update, engine, panel), clock)
     jobs.append(("update progress", partial(keep_running, "update progress", watching, clock)))
+    reading, measured = storage.Source(settings.data_dir), partial(_tell_storage, engine)
+    measuring = partial(storage.watch, reading.read, measured, clock)
+    jobs.append(("storage", partial(keep_running, "storage", measuring, clock)))
     locking = partial(exposure.watch, lock, engine.snapshot, clock)
     jobs.append(("update lock", partial(keep_running, "update lock", locking, clock)))
     commands = Commands(engine, watch)
@@ -167,6 +170,14 @@ def _tell_update(engine: Engine, panel: Panel, update: UpdateView) -> None:
     engine.update = update
     if isinstance(panel, Link):
         panel.updating(bool(update.doing))
+
+
+def _tell_storage(engine: Engine, disk: StorageView) -> None:
+    """Into the engine's picture; what is new of trouble also into the owner's list and the log."""
+    known, engine.storage = engine.storage.troubles, disk
+    for code in disk.troubles.keys() - known.keys():
+        engine.log.add("warning", code, disk.troubles[code])
+        log.warning("%s: %s", code, disk.troubles[code])
 
 
 class _OnlyJournal:

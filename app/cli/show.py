@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.engine.snapshot import BoardView, GoalView, ReasonView, UpdateView
+from app.engine.snapshot import BoardView, GoalView, ReasonView, StorageView, UpdateView
 from app.web import words
 
 Row = Mapping[str, Any]
@@ -56,6 +56,8 @@ def _online(view: Row) -> list[str]:
     held = ", ".join(f"{position['net']:+d} {position['symbol']}" for position in view["positions"])
     text.append(f"held    {held or 'flat'}")
     text.append(f"native  {words.twins(view['native'])}")
+    if said := words.storage(StorageView(**view["storage"])):
+        text.append(f"disk    {said}")
     if said := words.update(UpdateView(**view["update"])):
         text.append(f"update  {said}")
     if not view["link_up"] or not view["synced"]:

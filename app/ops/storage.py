@@ -23,6 +23,7 @@ from app.ops.aside import aside
 
 LOOK_NS = 60 * NS  # between two readings: nothing here moves faster
 PATIENCE_NS = 10 * NS  # for one reading; a flash card that tidies up pauses for one second
+HOLD_NS = 3_600 * NS  # a trouble stands so long after it was last seen: what comes and goes is one
 DAY_NS = 86_400 * NS
 SAMPLE_NS = 3_600 * NS  # between two points of the day that is looked back on: 25 of them are kept
 
@@ -165,10 +166,13 @@ class Judge:
 
     _written: Day = field(default_factory=Day)
     _device: Day = field(default_factory=Day)
+    _seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # by code: words, and when last
 
     def view(self, found: Reading, mono_ns: int) -> StorageView:
-        """The picture after `found`, with every trouble it shows."""
+        """The picture after `found`, with every trouble it shows and those of the last hour."""
         written = self._written.grown(found.written, mono_ns)
+        self._seen = {code: seen for code, seen in self._seen.items() if mono_ns - seen[1] < HOLD_NS}
+        self._seen.update({code: (words, mono_ns) for code, words in _troubles(found, written)})
         return StorageView(
             free_bytes=found.free,
             used_bytes=found.used,
@@ -176,7 +180,7 @@ class Judge:
             device_written_bytes=self._device.grown(found.device_written, mono_ns),
             worn_percent=found.life * 10 if found.life > 0 else -1,
             spare=found.spare,
-            troubles=dict(_troubles(found, written)),
+            troubles={code: words for code, (words, _) in self._seen.items()},
         )
 
 

@@ -20,6 +20,7 @@ from app.engine.snapshot import (
     OrderView,
     PositionView,
     Snapshot,
+    StorageView,
     StrategyLine,
     UpdateView,
 )
@@ -301,9 +302,16 @@ def _foot(view: Snapshot) -> str:
         ("session", "open" if view.session_open else "closed"),
         ("compiled modules", _twins(view)),
         ("version", _text(view.version)),
+        *((("disk", _storage(view.storage)),) if words.storage(view.storage) else ()),
         *((("update", _update(view.update)),) if words.update(view.update) else ()),
     )
     return "".join(f"<span><i>{name}</i> {value}</span>" for name, value in facts)
+
+
+def _storage(disk: StorageView) -> str:
+    """The disk; loud where it needs attention."""
+    text = _text(words.storage(disk))
+    return f'<b class="bad">{text}</b>' if disk.troubles else text
 
 
 def _update(update: UpdateView) -> str:

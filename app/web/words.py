@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from app.engine.snapshot import BoardView, GoalView, ReasonView, UpdateView
+from app.engine.snapshot import BoardView, GoalView, ReasonView, StorageView, UpdateView
 
 NS = 1_000_000_000
 NEW_YORK = ZoneInfo("America/New_York")  # the exchange's day as its traders say it
@@ -133,6 +133,16 @@ def switch(panel: str, board: BoardView) -> str:
 def update(view: UpdateView) -> str:
     """The updater: what it does, else why a release did not stay, else what its last look found amiss."""
     return view.doing or view.failed or view.looked
+
+
+def storage(view: StorageView) -> str:
+    """The disk: what is wrong with it, else "5.1 GB free, 12 MB written today"; "" before it was measured."""
+    if view.troubles:
+        return "; ".join(view.troubles.values())
+    free = f"{view.free_bytes / 1e9:.1f} GB free" if view.free_bytes >= 0 else ""
+    written = f"{view.written_bytes / 1e6:.0f} MB written today" if view.written_bytes >= 0 else ""
+    worn = f"{view.worn_percent} % worn" if view.worn_percent >= 0 else ""
+    return ", ".join(filter(None, (free, written, worn)))
 
 
 def time_of_day(utc_ns: int) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.clock import NS
-from app.engine.snapshot import GoalView, ReasonView, Snapshot
-from app.ops.alerts import AGAIN_NS, FEED_NS, PENDING_NS, Alerts
+from app.engine.snapshot import GoalView, ReasonView, Snapshot, StorageView
+from app.ops.alerts import AGAIN_NS, FEED_NS, HIGH, PENDING_NS, Alerts
 
 FINE = Snapshot(
     version="1",
@@ -59,6 +59,8 @@ def told(alerts: Alerts, view: Snapshot, at_s: float) -> list[str]:
         (seen(goal=GoalView("flat", True, "venue closed", 0)), "flat_pending", PENDING_NS),
         (seen(reasons=because("difference")), "difference", 0),
         (seen(journal="disk full", reasons=because("journal")), "storage", 0),
+        (seen(storage=StorageView(troubles={"storage_wear": "90 % spent"})), "storage_wear", 0),
+        (seen(storage=StorageView(troubles={"storage_slow": "no answer"})), "storage_slow", 0),
         (seen(reasons=because("stale_feed", kind="condition")), "feed", FEED_NS),
         (seen(link_up=False), "feed", FEED_NS),
     ],
@@ -111,3 +113,12 @@ def test_is_normal_only_when_nothing_that_was_told_stands() -> None:
 def test_tells_of_a_failed_update() -> None:
     (alert,) = Alerts().look(FINE, "Active", 0, update_failed="0.2.0 did not get ready")
     assert (alert.code, alert.text) == ("update_failed", "0.2.0 did not get ready")
+
+
+def test_tells_every_trouble_of_the_disk_by_itself() -> None:
+    alerts = Alerts()
+    full = seen(storage=StorageView(troubles={"storage_free": "1 MB are free"}))
+    assert told(alerts, full, 0) == ["storage_free"]
+    both = seen(storage=StorageView(troubles={"storage_free": "1 MB are free", "storage_wear": "90 % spent"}))
+    (alert,) = alerts.look(both, "Active", NS)
+    assert (alert.code, alert.text, alert.priority) == ("storage_wear", "90 % spent", HIGH)

@@ -20,6 +20,7 @@ from app.ops.storage import (
     DAY_NS,
     ENTRIES_MAX,
     FREE_LEAST,
+    HOLD_NS,
     LIFE_MOST,
     LOOK_NS,
     PATIENCE_NS,
@@ -159,6 +160,17 @@ def test_finds_too_many_bytes_within_a_day() -> None:
     assert list(over.troubles) == ["storage_written"]
     late = judge.view(replace(WELL, written=10**12 + WRITTEN_MOST + 1), 2 * DAY_NS)
     assert late.troubles == {} and late.written_bytes <= 1
+
+
+def test_a_trouble_that_comes_and_goes_is_one_until_it_stayed_away_for_an_hour() -> None:
+    judge, full = Judge(), replace(WELL, free=0)
+    for minute in range(0, 300, 2):
+        at_ns = minute * LOOK_NS
+        assert list(judge.view(full, at_ns).troubles) == ["storage_free"]
+        assert list(judge.view(WELL, at_ns + LOOK_NS).troubles) == ["storage_free"]
+    last_ns = 298 * LOOK_NS
+    assert list(judge.view(WELL, last_ns + HOLD_NS - 1).troubles) == ["storage_free"]
+    assert judge.view(WELL, last_ns + HOLD_NS).troubles == {}
 
 
 def test_wear_is_told_in_percent_and_unknown_wear_is_unknown() -> None:
