@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 
-PATIENCE = 20  # seconds; everything here takes about one
 WORD_LIMIT = 2_000  # bytes of one word to systemd
 LAUNCH = """
 import os, sys

@@ -26,6 +26,10 @@ APP = f"{ROOT / 'app'}{os.sep}"
 TESTS = f"{ROOT / 'tests'}{os.sep}"
 ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
 
+# Seconds that a test waits for what must happen: it takes milliseconds, and no load may make it fail. A test
+# that passes never waits so long.
+PATIENCE = 60.0
+
 CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOOKUPS

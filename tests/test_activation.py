@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from app import demo
-from tests.activation import PATIENCE, Systemd, answer, ask, connect, started
+from tests.activation import Systemd, answer, ask, connect, started
 from tests.cli.background import in_background, simulating
+from tests.guards import PATIENCE
 
 
 @pytest.fixture(scope="module")

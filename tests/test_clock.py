@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from app.clock import NS, FollowingClock, SystemClock, VirtualClock
+from tests.guards import PATIENCE
 
 
 def test_fires_virtual_timers_in_the_order_of_time_then_of_setting() -> None:
@@ -74,7 +75,7 @@ async def test_re_arms_market_timers_when_the_simulator_jumps() -> None:
     clock, done = FollowingClock(0, 1), asyncio.Event()
     clock.call_at(3_600 * NS, done.set)
     clock.follow(3_600 * NS, 1)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await done.wait()
     assert not clock.timers
 
@@ -90,5 +91,5 @@ async def test_cancels_a_market_timer_twice_without_harm() -> None:
 async def test_calls_at_once_what_is_already_past() -> None:
     clock, done = SystemClock(), asyncio.Event()
     clock.call_at(1, done.set)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         assert await done.wait()

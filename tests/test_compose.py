@@ -26,13 +26,12 @@ from app.errors import Ours, Refused
 from app.store import InstanceLock
 from app.web.command_port import SOCKET_FILE
 from tests.cli.background import in_background, simulating
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 
 STEPS = (
     *(b"checking the settings", b"opening the journal", b"setting the clock", b"logging in at the venue"),
     *(b"opening the board", b"reading the journal", b"opening the page"),
 )
-PATIENCE = 20  # seconds; everything here takes well below one
 
 
 @pytest.fixture(scope="module")

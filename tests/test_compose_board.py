@@ -18,7 +18,8 @@ from app.mcu import unoq, virtual
 from app.mcu.virtual import VirtualBoard
 from app.risk.state import Goal
 from tests.cli.background import in_background, simulating
-from tests.test_compose import PATIENCE, Running, running, synced
+from tests.guards import PATIENCE
+from tests.test_compose import Running, running, synced
 
 FAR_TICKS, BRACKET_TICKS = 200, 20
 

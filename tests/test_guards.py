@@ -147,7 +147,7 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
     (folder / "app" / "__init__.py").touch()
     (folder / "app" / "blocking.py").write_text(APP_CODE)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for name in ("conftest.py", "guards.py"):
+    for name in ("conftest.py", "guards.py", "stages.py"):
         shutil.copy(ROOT / "tests" / name, tests)
     (tests / "test_planted.py").write_text(source)
     inherited = {

@@ -23,9 +23,9 @@ from app.errors import LoginRefused, Refused, SettingsError, Theirs, Unreachable
 from app.simulator.main import Simulator, SimulatorOptions
 from app.web.claim import CODE_FILE, SetupCode
 from app.web.safe import CLOSED, Trouble
-from tests.activation import PATIENCE, Systemd, ask, started
+from tests.activation import Systemd, ask, started
 from tests.cli.background import in_background, simulating
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 from tests.ops.test_notifier import _Receiver, receiving
 
 

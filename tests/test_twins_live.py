@@ -15,8 +15,9 @@ from app.cli import main
 from app.cli.client import ask
 from native import frames_py, modes
 from tests.cli.background import in_background, simulating
+from tests.guards import PATIENCE
 from tests.native.test_shadow import plant
-from tests.test_compose import PATIENCE, Running, running, synced
+from tests.test_compose import Running, running, synced
 
 SHADOW = "".join(f'{name} = "shadow"\n' for name in native.MODULES if name not in modes.NO_SHADOW)
 

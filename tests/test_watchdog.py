@@ -16,6 +16,7 @@ from app.store import open_journal
 from app.watchdog import AGAIN_NS, Pulse, keep_telling, pause_ns
 from tests.engine.test_halt import in_position
 from tests.engine.world import World
+from tests.guards import PATIENCE
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 async def until(told: list[tuple[str, ...]], fed: bool, words: str) -> None:
     """Until one of the next tellings is `fed` and says `words`."""
     seen = len(told)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not any(("WATCHDOG=1" in each) is fed and words in each[-1] for each in told[seen:]):
             await asyncio.sleep(0.001)
 

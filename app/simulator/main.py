@@ -154,11 +154,12 @@ class Simulator:
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Safe to call twice."""
+        """Safe to call twice; every connection is gone afterwards."""
         self.pump.stop()
         self.server.close()
         self.hubs.close()
         await self._runner.cleanup()
+        await asyncio.sleep(0)  # a transport that was told to close does so on the loop's next pass
 
 
 def feed_of(options: SimulatorOptions, calendar: TradingCalendar) -> Feed:

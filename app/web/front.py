@@ -130,6 +130,7 @@ class Front:
             await self._http.shutdown(STOP_SECONDS)
         if self._doors is not None:
             self._doors.close()
+        await asyncio.sleep(0)  # a transport that was told to close does so on the loop's next pass
 
     # The one place every request passes.
 

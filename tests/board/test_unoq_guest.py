@@ -27,13 +27,13 @@ from tests.board.recorded import (
     put_together,
     told,
 )
+from tests.guards import PATIENCE
 from tests.mcu.router import MESSAGE_LIMIT, SmallRouter
 
 ASK_MS = 250  # as often the sketch asks for its method while nothing comes down
 ASKED = msgspec.msgpack.encode([REQUEST, 1, "$/register", [TO_BOARD]])
 ENVELOPE = 17
 MAX_FRAME = 128
-PATIENCE = 20
 
 
 @pytest.fixture(scope="module")

@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.simulator.main import Simulator, SimulatorOptions
+from tests.guards import PATIENCE
 
 T = TypeVar("T")
-START_SECONDS = 20
 
 
 @contextmanager
 def in_background(make: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
-    """Enter the async context in a thread's loop; leave it when done."""
-    loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    held: list[T] = []
+    """Enter the async context in a thread's loop; leave it when done. Raises what entering or leaving
+    raised.
+    """
+    entered: Future[tuple[T, Callable[[], object]]] = Future()
+    ended: Future[None] = Future()
 
     async def hold() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
         async with make() as value:
-            held.append(value)
-            ready.set()
+            entered.set_result((value, lambda: loop.call_soon_threadsafe(over.set)))
             await over.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(hold(),))
-    thread.start()
+    threading.Thread(target=_run, args=(hold(), ended), daemon=True).start()
+    either: tuple[Future[Any], ...] = (entered, ended)
+    wait(either, PATIENCE, FIRST_COMPLETED)
+    if ended.done():
+        ended.result()
+    value, leave = entered.result(0)
     try:
-        assert ready.wait(START_SECONDS), "the server did not start"
-        yield held[0]
+        yield value
     finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(START_SECONDS)
-        loop.close()
+        leave()
+        ended.result(PATIENCE)
+
+
+def _run(holding: Coroutine[Any, Any, None], ended: Future[None]) -> None:
+    try:
+        asyncio.run(holding)
+    except BaseException as error:
+        ended.set_exception(error)
+    else:
+        ended.set_result(None)
 
 
 @asynccontextmanager

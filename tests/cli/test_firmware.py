@@ -16,7 +16,7 @@ from app.cli.firmware import SERVICE, SOCKET, Appliance
 from app.config.settings import Board
 from app.errors import Later, Refused
 from app.mcu import images, unoq
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 from tests.mcu.flashing import Bench, Greeting
 from tests.mcu.virtual import started
 
@@ -212,7 +212,7 @@ async def test_greets_a_board_over_its_port(firmwares: dict[str, Path], tmp_path
     from app.mcu.native_codec import NativeCodec
 
     settings = Board(mode="serial", device=tmp_path / "link")
-    async with asyncio.timeout(20), AsyncExitStack() as stack:
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
         way = boards.dial(settings, stack)
         with started([str(firmwares["linux"])], tmp_path) as board:
             told = await greet(way, NativeCodec(), SystemClock())

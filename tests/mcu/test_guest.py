@@ -11,9 +11,8 @@ import pytest
 from app.errors import Later
 from app.mcu.guest import CHUNK, FROM_BOARD, TO_BOARD, WRITE_LIMIT, Guest, open_guest
 from app.mcu.router import Router
+from tests.guards import PATIENCE
 from tests.mcu.router import MESSAGE_LIMIT, SmallRouter
-
-PATIENCE = 5
 
 
 class Sketch:

@@ -15,6 +15,7 @@ import pytest
 from app.mcu import messages
 from board.micropython import firmware, kill, main, settings
 from board.micropython.board import Board
+from tests.guards import PATIENCE
 
 HIGH, LOW = 1, 0
 
@@ -258,7 +259,7 @@ async def test_runs_and_leaves_the_output_off_whatever_ends_it(
     monkeypatch.setattr(hardware, "Target", Target)
     monkeypatch.setattr(firmware, "fingerprint", lambda root: bytes(8))
     hello = messages.Cbor2Codec().encode(messages.HELLO, 1, 7, 1, 0, 0, (5,))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(OSError, match="gone"):
             running = asyncio.create_task(main.serve_board())
             while not made:

@@ -17,12 +17,11 @@ import pytest
 from app.errors import Unreachable
 from app.mcu import virtual
 from app.mcu.virtual import VirtualBoard
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 from tests.mcu.host import Host
 from tests.mcu.rig import Listener
 from tests.web.pictures import ACTIVE, HALTED
 
-PATIENCE = 10  # seconds; everything here takes well below one
 UP, HOLD, OPEN = (True, True), (False, True), (True, False)
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from app.errors import Later, Refused, Theirs, Unreachable
 from app.mcu import router as module
 from app.mcu.router import BATCH_LIMIT, MESSAGE_LIMIT, Router, item_size
+from tests.guards import PATIENCE
 from tests.mcu.router import SmallRouter
 
-PATIENCE = 5
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False),
     st.binary(max_size=300), st.text(max_size=80),

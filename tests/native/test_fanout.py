@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from native import fanout_py
+from tests.guards import PATIENCE
 
 fanout_c = importlib.import_module("native.fanout_c")
 fanout_run = importlib.import_module("native.fanout_run")
@@ -511,7 +512,7 @@ async def test_the_rest_of_a_message_leaves_through_asyncio_s_own_transport(
 ) -> None:
     loop = asyncio.get_running_loop()
     fanout, heard = twin.Fanout(), bytearray()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=pair[0])
         fanout.add(pair[0].fileno(), transport)
         for number in range(1, 6):

@@ -21,10 +21,10 @@ from app.engine.snapshot import Snapshot
 from app.errors import Refused, SettingsError, Unreachable
 from app.ops.alerts import Alert
 from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
+from tests.guards import PATIENCE
 from tests.ops.test_alerts import FINE, seen
 
 HALTED = Alert("halted", "Plimsoll: trading is halted", "Halted because the switch was opened — now", 5)
-PATIENCE_S = 10
 
 
 class _Receiver(BaseHTTPRequestHandler):
@@ -98,7 +98,7 @@ async def notified(clock: VirtualClock, notifier: Notifier, posts: int, step_ns:
     """Run the notifier, moving time on, until the receiver has got `posts`."""
     task = asyncio.create_task(notifier.run())
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE):
             while len(_Receiver.got) < posts:
                 await asyncio.sleep(0.005)
                 clock.advance(step_ns)

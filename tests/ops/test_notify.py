@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.ops import notify
+from tests.guards import PATIENCE
 
 
 def test_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +54,7 @@ async def test_feeds_the_watchdog_while_something_is_under_way(monkeypatch: pyte
     monkeypatch.setattr(notify, "notify", sent.append)
     monkeypatch.setenv(notify.WATCHDOG, "2000")
     async with notify.fed():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(sent) < 3:
                 await asyncio.sleep(0.001)
     assert set(sent) == {"WATCHDOG=1"}

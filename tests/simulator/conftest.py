@@ -18,11 +18,11 @@ from app.domain.calendar import NEW_YORK, TradingCalendar
 from app.simulator.feed import Feed
 from app.simulator.main import DEMO_DATE, DEMO_SEED, Simulator, SimulatorOptions
 from app.simulator.market import Market
+from tests.guards import PATIENCE
 
 ES = "CON.F.US.EP.Z26"
 MES = "CON.F.US.MES.Z26"
 ACCOUNT = 1001
-PATIENCE_S = 5.0  # of real time for a loopback answer
 MARKET = Market(DEMO_SEED, TradingCalendar())  # pure, therefore shared by all tests
 
 
@@ -43,7 +43,7 @@ class Hub:
         await self.socket.send_str("".join(json.dumps(record) + "\x1e" for record in records))
 
     async def read(self) -> list[dict[str, Any]]:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE):
             message = await self.socket.receive()
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise EOFError(f"{message.type} {message.data}")
@@ -82,7 +82,7 @@ class Bench:
     async def raw(self, path: str, body: Any = None, token: str | None = None) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         data = body if isinstance(body, str | bytes) else json.dumps(body)
-        async with asyncio.timeout(PATIENCE_S), self.http.post(path, data=data, headers=headers) as reply:
+        async with asyncio.timeout(PATIENCE), self.http.post(path, data=data, headers=headers) as reply:
             return reply.status, await reply.text()
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:

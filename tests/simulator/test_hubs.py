@@ -13,7 +13,8 @@ from pysignalr.client import SignalRClient
 from app.clock import NS
 from app.simulator import hubs
 from app.simulator.faults import NoFaults, Outgoing
-from tests.simulator.conftest import ACCOUNT, ES, MES, PATIENCE_S, Bench, Hub
+from tests.guards import PATIENCE
+from tests.simulator.conftest import ACCOUNT, ES, MES, Bench, Hub
 
 
 @pytest.mark.parametrize("hub", ["user", "market"])
@@ -55,7 +56,7 @@ async def test_refuses_other_protocols_in_the_handshake(bench: Bench) -> None:
     for hello in ('{"protocol":"messagepack","version":1}', '{"protocol":"json","version":9}', "nonsense"):
         socket = await bench.http.ws_connect(f"/hubs/user?access_token={bench.token}")
         await socket.send_str(hello + "\x1e")
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE):
             assert "error" in json.loads((await socket.receive()).data[:-1])
             assert (await socket.receive()).type in (
                 aiohttp.WSMsgType.CLOSED,
@@ -308,7 +309,7 @@ async def test_pysignalr_sees_a_bracket_from_start_to_end(bench: Bench) -> None:
         note(target)
     client.on_open(subscribe)
     running = asyncio.ensure_future(client.run())
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         await opened.wait()
         while len(bench.simulator.hubs._topics) < 4:
             await asyncio.sleep(0)

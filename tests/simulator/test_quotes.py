@@ -16,6 +16,7 @@ import pytest
 from app.clock import NS, VirtualClock
 from app.simulator import quotes
 from app.simulator.quotes import BEAT_NS, PATIENCE_NS, Quotes, text_frame
+from tests.guards import PATIENCE
 from tests.simulator.conftest import ES, MES, Bench
 
 PIECE = 1 << 20
@@ -90,7 +91,7 @@ class Stage:
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     made = Stage()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         yield made
     made.quotes.close()
     for client in made.clients:
@@ -203,7 +204,7 @@ async def test_a_client_that_reads_nothing_is_cut_and_leaves_the_hub(
         await hub.call("SubscribeContractQuotes", ES)
     assert connection.closed and connection not in bench.simulator.hubs.connections
     assert len(hub.events("GatewayQuote")) > 5
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (await stuck.socket.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
     await hub.socket.close()  # its answer is on the way: the session alone would leave the connection open

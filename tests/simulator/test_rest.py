@@ -14,7 +14,8 @@ import pytest
 from app.clock import NS
 from app.simulator.faults import NoFaults, Reply
 from app.simulator.rest import ENDPOINTS
-from tests.simulator.conftest import ACCOUNT, ES, MES, PATIENCE_S, Bench, Make, market_order
+from tests.guards import PATIENCE
+from tests.simulator.conftest import ACCOUNT, ES, MES, Bench, Make, market_order
 
 LONG_STOP, LONG_TARGET = {"ticks": -20, "type": 4}, {"ticks": 40, "type": 1}
 
@@ -304,7 +305,7 @@ async def test_an_order_that_arrived_is_placed_even_if_its_sender_vanished(bench
     writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
     writer.close()
     await writer.wait_closed()
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         while not (orders := await bench.orders()):
             pass
     assert orders[0]["customTag"] == "last words"

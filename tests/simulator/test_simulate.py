@@ -19,7 +19,8 @@ from app.simulator.main import Ready, Simulator, SimulatorOptions, add_arguments
 from app.simulator.simtime import SimTime
 from app.simulator.stamps import iso, parse
 from app.simulator.tokens import Tokens
-from tests.simulator.conftest import ACCOUNT, DEMO_DATE, ES, MARKET, PATIENCE_S, Make, new_york
+from tests.guards import PATIENCE
+from tests.simulator.conftest import ACCOUNT, DEMO_DATE, ES, MARKET, Make, new_york
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -76,7 +77,7 @@ async def test_serves_until_cancelled_and_frees_its_port() -> None:
     ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
     clock = VirtualClock(new_york(DEMO_DATE, "10:00"))
     running = asyncio.ensure_future(serve(SimulatorOptions(port=0), ready.set_result, clock))
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         url = (await ready).url
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -16,6 +16,7 @@ from app.domain.market import Bar
 from app.engine.records import BarClosed, Happened, TagsReserved, VenueCalled
 from app.errors import Ours, Refused
 from app.store import Store, journal, open_journal, writer
+from tests.guards import PATIENCE
 from tests.store.records import changed, durable, fill
 
 BAR = BarClosed("CON.F.US.EP.Z26", 1, Bar(60, 1, 4, 0, 2, 9))
@@ -59,7 +60,7 @@ async def test_shares_one_commit_among_all_who_append_in_one_turn(store: Store) 
 async def test_commits_a_single_waiting_writer_at_once_without_a_timer(tmp_path: Path) -> None:
     clock = VirtualClock(0)  # whose timers never fire here
     store = await open_journal(tmp_path, clock)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         for number in range(3):
             assert await durable(store, fill(number)) is None
     assert store.commits == 3
@@ -84,7 +85,7 @@ async def test_flushes_what_nobody_waits_for_after_the_lazy_time(tmp_path: Path)
     await turns()
     store.append([fill(2)])
     clock.advance(MS)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while store.rows < 2:
             await asyncio.sleep(0)
     assert (store.commits, on_disk(tmp_path, "fills")) == (1, 2)
@@ -117,7 +118,7 @@ async def test_spends_no_second_commit_on_rows_added_by_the_callback(tmp_path: P
 async def test_flushes_a_backfill_before_it_fills_the_queue(tmp_path: Path) -> None:
     store = await open_journal(tmp_path, VirtualClock(0))
     store.append([fill(number) for number in range(writer.LAZY_ROWS)])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not store.commits:
             await asyncio.sleep(0)
     await store.close()

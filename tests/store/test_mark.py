@@ -9,6 +9,7 @@ from app.clock import SystemClock
 from app.engine.records import ArmedChanged
 from app.store import open_journal, write_latch
 from app.store.mark import MARK_FILE
+from tests.guards import PATIENCE
 
 ARM = ArmedChanged(True, "test", "go", 1)
 
@@ -17,7 +18,7 @@ async def arm(folder: Path) -> None:
     store = await open_journal(folder, SystemClock())
     done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
     store.append([ARM], done.set_result)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await done is None
     assert (folder / MARK_FILE).exists(), "the mark is there before arming is told"
     await store.close()
@@ -57,6 +58,6 @@ async def test_does_not_arm_where_the_mark_cannot_be_made(tmp_path: Path) -> Non
     (tmp_path / MARK_FILE).mkdir()
     done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
     store.append([ARM], done.set_result)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await done is not None
     await store.close()

@@ -15,6 +15,7 @@ import pytest
 from app.engine.commands import Commands
 from app.errors import Refused, SettingsError
 from app.web.command_port import CONNECTIONS_MAX, LINE_LIMIT, SOCKET_FILE, CommandPort
+from tests.guards import PATIENCE
 from tests.web.pictures import CONTRACT, NOW, FakeEngine
 
 FILL: dict[str, Any] = {
@@ -52,7 +53,7 @@ async def path(tmp_path: Path, engine: FakeEngine) -> AsyncIterator[Path]:
 
 
 async def ask(path: Path, line: bytes) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(line)
         answer = await reader.read()

@@ -15,6 +15,7 @@ import pytest
 from app.clock import NS, VirtualClock
 from app.engine.snapshot import Snapshot
 from app.web.live import BYTES_PER_SECOND, INTERVAL_NS, PATIENCE_NS, PAUSE_MAX_NS, SAMPLE_NS, Live
+from tests.guards import PATIENCE
 from tests.web.pictures import ACTIVE, FEED, FakeEngine
 
 
@@ -110,7 +111,7 @@ class Visitor:
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
         made = Stage(tasks)
         yield made
         made.live.stop()

@@ -20,6 +20,7 @@ from app.web.front import Place
 from app.web.guard import HEADERS
 from app.web.login import PasswordFile
 from app.web.server import BODY_LIMIT, Web
+from tests.guards import PATIENCE
 from tests.web.pictures import ACTIVE, FRESH, HALTED, FakeEngine
 from tests.web.visitor import Site, open_site
 
@@ -323,7 +324,7 @@ async def test_refuses_the_network_until_a_password_is_set(tmp_path: Path, host:
 
 async def _events(reader: asyncio.StreamReader, count: int) -> list[dict[str, dict[str, str]]]:
     found: list[dict[str, dict[str, str]]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < count:
             line = await reader.readline()
             assert line, "the stream ended"
@@ -368,7 +369,7 @@ async def test_refuses_the_stream_after_logout(guarded: Site, monkeypatch: pytes
     reader, writer = await _listen(guarded)
     await _events(reader, 1)
     await guarded.post("/api/logout")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         end = await reader.readuntil(b"\r\n0\r\n\r\n")  # the stream's end, as chunks say it
     assert end.endswith(b"\r\n0\r\n\r\n")
     writer.close()

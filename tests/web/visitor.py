@@ -16,6 +16,7 @@ from app.web.claim import SetupCode
 from app.web.front import Place
 from app.web.login import PasswordFile
 from app.web.server import Web
+from tests.guards import PATIENCE
 from tests.web.pictures import FakeEngine
 
 GOOD = {"Content-Type": "application/json", "X-Plimsoll": "1"}
@@ -56,7 +57,7 @@ class Site:
         return await self.ask("POST", path, GOOD | (headers or {}), json.dumps(value or {}).encode())
 
     async def raw(self, data: bytes) -> Answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
                 writer.write(data)

@@ -23,11 +23,11 @@ from app.domain.orders import Bracket, Order, OrderState, OrderType, Side
 from app.risk.approved import SEAL, Action, Approved
 from app.venues.topstepx.adapter import TopstepX
 from app.venues.topstepx.times import TIMES, Times
+from tests.guards import PATIENCE
 
 ACCOUNT = 1001
 CONTRACT = "CON.F.US.EP.Z26"
 STAMP = "2026-11-20T19:48:53.5274910+00:00"
-PATIENCE = 5.0  # seconds a test waits for something that should happen at once
 
 # No waiting between two tries; time-outs that a busy machine does not meet by accident. Tests of a time-out
 # bring their own.

@@ -21,7 +21,8 @@ from app.venues.topstepx import hub as hub_module
 from app.venues.topstepx.hub import Hub, HubHandlers
 from app.venues.topstepx.times import Times
 from app.venues.topstepx.tokens import Tokens
-from tests.venues.topstepx.scripted import PATIENCE, QUICK, ScriptedVenue, jwt
+from tests.guards import PATIENCE
+from tests.venues.topstepx.scripted import QUICK, ScriptedVenue, jwt
 
 SUBSCRIPTIONS = [("SubscribeAccounts", ()), ("SubscribeOrders", (1001,))]
 

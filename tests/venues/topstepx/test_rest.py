@@ -22,7 +22,8 @@ from app.venues.topstepx.codec.replies import Endpoint, PositionsReply
 from app.venues.topstepx.limiter import Limiter
 from app.venues.topstepx.rest import Caller, Rest, open_session
 from app.venues.topstepx.times import Times
-from tests.venues.topstepx.scripted import ACCOUNT, PATIENCE, QUICK, ScriptedVenue, jwt, ok, refused
+from tests.guards import PATIENCE
+from tests.venues.topstepx.scripted import ACCOUNT, QUICK, ScriptedVenue, jwt, ok, refused
 
 BODY = requests.account_body(ACCOUNT)
 POSITIONS = "/api/Position/searchOpen"

@@ -16,7 +16,7 @@ from app.clock import NS, FollowingClock
 from app.errors import SettingsError, Theirs, Unreachable
 from app.venues.topstepx import simclock
 from app.venues.topstepx.simclock import SimulatorClock, require_loopback
-from tests.venues.topstepx.scripted import PATIENCE
+from tests.guards import PATIENCE
 
 START = 1_795_000_000 * NS
 

@@ -21,8 +21,8 @@ from app.venues.topstepx.codec.http1 import Answer
 from app.venues.topstepx.limiter import Lane
 from app.venues.topstepx.times import TIMES
 from app.venues.topstepx.wire import Address, Pool, Request
+from tests.guards import PATIENCE
 
-PATIENCE = 5.0
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
