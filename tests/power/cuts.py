@@ -19,8 +19,8 @@ PATIENCE_S = 240  # for a case; the longest takes 15 s of an idle machine
 Cut = dict[str, Any]
 
 
-def cuts(folder: Path, *case: str | int) -> list[Cut]:
-    """What the rig says of each cut: `cut` names it, `acked` counts, `problems` are words. Skips the test
+def cuts(folder: Path, *case: str | int, rig: str = "tests.power.rig") -> list[Cut]:
+    """What the `rig` says of each cut: `cut` names it, `acked` counts, `problems` are words. Skips the test
     where no power can be cut.
     """
     if os.getuid() != 0:
@@ -28,7 +28,7 @@ def cuts(folder: Path, *case: str | int) -> list[Cut]:
     if missing():
         pytest.skip(f"{', '.join(missing())} not installed")
     done = subprocess.run(
-        [*alone("-m", "tests.power.rig", folder), *map(str, case)],
+        [*alone("-m", rig, folder), *map(str, case)],
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -63,15 +63,21 @@ class Disk:
     @contextmanager
     def cut(self) -> Iterator[Path]:
         """The disk as a power cut at this moment leaves it, mounted again. Who writes to it is stopped."""
-        self._take()
+        self.freeze()
         _run("mount", "-o", MOUNTED, self._copy, self._cut)
         try:
             yield self._cut
         finally:
             _run("umount", self._cut)
 
-    def _take(self) -> None:
-        """A copy that is of one moment: what the kernel writes by itself must not happen in the middle."""
+    def reboot(self) -> None:
+        """The disk itself becomes what `freeze` took. Nobody has a file open on it any more."""
+        _run("umount", self.root)
+        self._copy.replace(self.image)
+        _run("mount", "-o", MOUNTED, self.image, self.root)
+
+    def freeze(self) -> None:
+        """Take a copy that is of one moment: nothing the kernel writes by itself happens in the middle."""
         seen = None
         for _ in range(MOST_COPIES):
             before, seen = seen, _written(self.image)
