@@ -250,6 +250,7 @@ def manifest(site: Path, version: str, arch: str) -> bytes:
     document = {
         **{"version": version, "commit": commit, "arch": arch, "pythons": PYTHONS[arch], "files": files},
         "schema": STATE.version,
+        "schema_oldest": STATE.oldest,
         "built_s": built_s,
     }
     return json.dumps(document, indent=0, sort_keys=True).encode()

@@ -45,6 +45,7 @@ class Manifest:
     files: dict[str, tuple[str, int]]  # posix path -> (sha256, bytes)
     digest: str  # sha256 of the manifest itself: names the release
     schema: int = 0  # of state.db, 0 = not told
+    schema_oldest: int = 0  # the oldest whose program can open what this one leaves behind, 0 = not told
     built_s: int = 0  # UTC of its newest source, 0 = not told: no honest clock shows less
 
     @property
@@ -60,7 +61,7 @@ def parse_manifest(data: bytes) -> Manifest:
         files = {str(path): (str(each[0]), int(each[1])) for path, each in document["files"].items()}
         pythons = tuple(str(each) for each in document["pythons"])
         version, commit, arch = (document[key] for key in ("version", "commit", "arch"))
-        schema, built_s = (int(document.get(key, 0)) for key in ("schema", "built_s"))
+        numbers = [int(document.get(key, 0)) for key in ("schema", "schema_oldest", "built_s")]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} is not one of a release ({type(error).__name__})") from None
     if not all(map(_is_word, (version, commit, arch))):
@@ -72,7 +73,7 @@ def parse_manifest(data: bytes) -> Manifest:
         if size < 0 or not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
             raise Damaged(f"a path that leaves the release: {path[:100]!r}")
     digest = hashlib.sha256(data).hexdigest()
-    return Manifest(version, commit, arch, pythons, files, digest, schema, built_s)
+    return Manifest(version, commit, arch, pythons, files, digest, *numbers)
 
 
 def _is_word(text: object) -> bool:

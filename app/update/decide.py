@@ -16,7 +16,6 @@ from app.update.versions import parse, version_of
 TRIES_MAX = 2  # starts of a release on trial: one may be lost to a power cut that was not its fault
 RESERVE = 100_000_000  # bytes that stay free for the journal and the log, whatever an update takes
 COPIES = 2  # of the download: the one fetched and the one adopted; of what it unpacks to: release and updater
-SCHEMA_STEPS = 1  # the version before can open a journal one migration ahead, no more: expand, then contract
 PROBES_GOOD = 3  # in a row
 HEALTH_LIMIT_NS = 90_000_000_000  # a start takes a second; the rest is a slow disk and a venue that is away
 RESTARTS_MAX = 2  # of one trial while its health is judged: the third start is a crash loop
@@ -82,6 +81,7 @@ class Offer:
     boards: tuple[str, ...]
     pythons: tuple[str, ...]
     schema: int  # of state.db
+    schema_oldest: int  # a program of this one can open what the release leaves behind
     min_from: str  # lowest version it can be installed over
     length: int  # bytes
     unpacked: int  # bytes
@@ -123,8 +123,11 @@ def refuse(offer: Offer, here: Here, ota: Ota) -> No | None:
         return No(
             "floor", f"{offer.version} is older than {max(ota.floor, version_of(here.current), key=parse)}"
         )
-    if not here.schema <= offer.schema <= here.schema + SCHEMA_STEPS:
+    if offer.schema < here.schema:
         return No("schema", f"{offer.name} keeps journals of version {offer.schema}, here is {here.schema}")
+    if offer.schema_oldest > here.schema:  # expand, then contract: what runs must be able to come back
+        words = f"after {offer.name} the journal could not be opened by {here.current} any more"
+        return No("schema", f"{words}; install a release between them first")
     if running < parse(offer.min_from):
         return No("min_from", f"{offer.name} needs {offer.min_from} to be installed before it")
     if here.free is not None and here.free < needed(offer):

@@ -75,7 +75,7 @@ class Repository:
         manifest = artifact.manifest_of(file)
         parse(manifest.version)
         parse(min_from)
-        if not manifest.schema:
+        if not (manifest.schema and manifest.schema_oldest):
             raise _refused("release.schema", file, "its manifest does not say which journal it keeps")
         target = TargetFile.from_file(file.name, str(file), ["sha256"])
         target.unrecognized_fields["custom"] = {
@@ -85,6 +85,7 @@ class Repository:
             "boards": list(boards),
             "pythons": list(manifest.pythons),
             "schema": manifest.schema,
+            "schema_oldest": manifest.schema_oldest,
             "min_from": min_from,
             "unpacked": sum(size for _, size in manifest.files.values()),
         }

@@ -138,6 +138,7 @@ def offer(info: TargetFile | None) -> Offer | None:
             boards=tuple(str(each) for each in custom["boards"]),
             pythons=tuple(str(each) for each in custom["pythons"]),
             schema=int(custom["schema"]),
+            schema_oldest=int(custom["schema_oldest"]),
             min_from=str(custom["min_from"]),
             length=info.length,
             unpacked=int(custom["unpacked"]),

@@ -46,9 +46,12 @@ def made(path: Path, version: str, files: dict[str, bytes] | None = None, **chan
         **(files or {}),
     }
     listed = {name: [hashlib.sha256(data).hexdigest(), len(data)] for name, data in inside.items()}
-    head = {"version": version, "commit": "a1b2c3", "arch": ARCH, "pythons": [PYTHON], "schema": SCHEMA}
+    head = {
+        **{"version": version, "commit": "a1b2c3", "arch": ARCH, "pythons": [PYTHON], "built_s": 1},
+        **{"schema": SCHEMA, "schema_oldest": 1},
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(MANIFEST, json.dumps({**head, "built_s": 1, "files": listed, **changes}))
+        archive.writestr(MANIFEST, json.dumps({**head, "files": listed, **changes}))
         for name, data in inside.items():
             archive.writestr(name, data)
     return path

@@ -36,7 +36,7 @@ NAMES = ("0.1.0-aa", "0.2.0-bb", "0.3.0-cc", "")
 def offer(version: str = "0.2.0", **changes: Any) -> Offer:
     usual = Offer(
         target=version, name=f"{version}-bb", version=version, arch=ARCH, boards=(BOARD,), pythons=(PYTHON,),
-        schema=SCHEMA, min_from="0", length=10, unpacked=40, sha256="0" * 64,
+        schema=SCHEMA, schema_oldest=1, min_from="0", length=10, unpacked=40, sha256="0" * 64,
     )  # fmt: skip
     return replace(usual, **changes)
 
@@ -59,7 +59,9 @@ def test_the_steps_are_numbered_without_a_gap_and_each_has_words() -> None:
         ({}, {}, Ota(floor="0.2.1"), "floor"),
         ({}, {"current": "0.2.1-aa"}, Ota(), "floor"),
         ({"schema": SCHEMA + 1}, {}, Ota(), ""),
-        ({"schema": SCHEMA + 2}, {}, Ota(), "schema"),
+        ({"schema": SCHEMA + 2}, {}, Ota(), ""),
+        ({"schema": SCHEMA + 2, "schema_oldest": SCHEMA}, {}, Ota(), ""),
+        ({"schema": SCHEMA + 2, "schema_oldest": SCHEMA + 1}, {}, Ota(), "schema"),
         ({"schema": SCHEMA - 1}, {}, Ota(), "schema"),
         ({"min_from": "0.1.0"}, {}, Ota(), ""),
         ({"min_from": "0.1.1"}, {}, Ota(), "min_from"),

@@ -113,7 +113,7 @@ def test_a_release_is_served_under_its_hash(repository: Published) -> None:
     (target,) = targets.values()
     assert file.name.startswith(target.hashes["sha256"]) and target.custom["name"] == name
     assert set(target.custom) == {
-        *("name", "version", "arch", "boards", "pythons", "schema", "min_from", "unpacked")
+        *("name", "version", "arch", "boards", "pythons", "schema", "schema_oldest", "min_from", "unpacked")
     }
 
 

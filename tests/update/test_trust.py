@@ -230,7 +230,9 @@ def test_heals_truncated_kept_metadata(tmp_path: Path, repository: Published, si
 def test_passes_over_targets_that_are_no_releases(tmp_path: Path, repository: Published, site: Site) -> None:
     path = repository.metadata("2.targets.json")
     targets = Metadata.from_file(str(path)).signed
-    for number, change in enumerate(({"version": "x"}, {"boards": 1}, {"name": "../up"}, {"schema": None})):
+    for number, change in enumerate(
+        ({"version": "x"}, {"boards": 1}, {"name": "../up"}, {"schema": None}, {"schema_oldest": ""})
+    ):
         odd = Metadata.from_file(str(path)).signed.targets["plimsoll-0.2.0-linux-x86_64"]
         odd.unrecognized_fields["custom"] |= change
         odd.path = f"odd-{number}"

@@ -137,4 +137,4 @@ class Board:
 def offer(file: Path) -> Offer:
     name = name_of(file)
     size = os.path.getsize(file)
-    return Offer(str(file), name, version_of(name), "x", (), (), 2, "0", size, size, "0" * 64)
+    return Offer(str(file), name, version_of(name), "x", (), (), 2, 1, "0", size, size, "0" * 64)
