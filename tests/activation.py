@@ -55,6 +55,9 @@ def started(
     held = [each.fileno() for each in sockets]
     command = [sys.executable, "-c", LAUNCH, str(len(held)), *map(str, held), *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    environment["PYTHONDONTWRITEBYTECODE"] = (
+        "1"  # a test may take its disk away: the checkout keeps whole files
+    )
     if systemd is not None:
         environment["NOTIFY_SOCKET"] = systemd.path
     with subprocess.Popen(

@@ -44,5 +44,6 @@ async def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     if limit := int(sys.argv[2]):
+        sys.dont_write_bytecode = True  # the limit would cut the checkout's own
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     asyncio.run(main(Path(sys.argv[1])))
