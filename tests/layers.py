@@ -22,6 +22,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.errors": (),
     "app.clock": ("app.errors",),
     "app.durable": (),
+    "app.aside": (),
     "app.config": ("app.errors",),
     "app.domain": ("app.errors", "native"),
     "app.risk": ("app.errors", "app.domain", "native"),
@@ -42,7 +43,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "app.mcu": (
         *("app.errors", "native", "app.engine.ports", "app.engine.snapshot"),
-        *("app.config", "app.clock", "app.durable"),
+        *("app.config", "app.clock", "app.durable", "app.aside"),
     ),
     "app.mcu.frame": ("app.mcu.messages", "app.mcu.session"),
     "app.mcu.messages": ("app.mcu.frame", "app.mcu.session"),
@@ -54,7 +55,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.update": ("app.errors", "app.config", "app.clock", "app.durable"),
     # Of other adapters it knows releases only; the command line, which alone imports it, hands in the rest.
     "app.install": ("app.errors", "app.config", "app.clock", "app.durable", "app.update"),
-    "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock"),
+    "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock", "app.aside"),
     "app.compose": ("app", "native"),
     # Safe mode cannot trade: it knows no engine, no venue, no journal.
     "app.safe": (

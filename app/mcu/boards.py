@@ -12,7 +12,8 @@ from app.mcu.guest import Guest, open_guest
 from app.mcu.leds import Leds
 from app.mcu.link import Dial, Link
 from app.mcu.native_codec import NativeCodec
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import Port, open_port
 from app.mcu.stand_in import StandIn
 
 
@@ -40,7 +41,9 @@ def dial(board: Board, stack: AsyncExitStack) -> Dial:
     async def guest(received: Callable[[bytes], None], lost: Callable[[str], None]) -> Guest:
         return await open_guest(board.router, received, lost)
 
+    opener = Opener("board")
+
     async def serial(received: Callable[[bytes], None], lost: Callable[[str], None]) -> Port:
-        return Port(board.device, board.baud, received, lost)
+        return await open_port(board.device, board.baud, received, lost, opener)
 
     return guest if board.mode == "guest" else serial

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from app.errors import Later, Refused, Unreachable, clean
 from app.mcu import unoq
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import Port, open_port
 from app.mcu.router import Router
 
 COMMAND_S = 2.0  # gpioset ends at once; longer means that the chip is stuck
@@ -32,6 +33,7 @@ class Owner:
     def __init__(self, device: Path, baud: int, socket: Path, run: Run) -> None:
         self._device, self._baud, self._socket, self._run = device, baud, socket, run
         self._taken = False
+        self._opener = Opener("board")
 
     async def dial(self, received: Callable[[bytes], None], lost: Callable[[str], None]) -> Port:
         """The port, open and ours. Raises Later."""
@@ -42,13 +44,17 @@ class Owner:
             log.info("the router: %s", refusal.value)
         await self._run(unoq.gpioset(unoq.BOOT0_LOW))
         await self._run(unoq.gpioset(unoq.UART_ON))
-        return Port(self._device, self._baud, received, lost)
+        return await open_port(self._device, self._baud, received, lost, self._opener)
 
     async def give_back(self) -> None:
         """Idempotent, after the port was closed. Never raises: the end of the service waits for nobody."""
         if not self._taken:
             return
         self._taken = False
+        try:
+            await self._opener.free()  # closed, as far as anybody can say
+        except Later as error:
+            log.warning("the serial port: %s", error)
         try:
             await self._ask("$/serial/open")
         except (Later, Refused) as error:

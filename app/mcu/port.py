@@ -1,8 +1,9 @@
 """One open serial port on the event loop: bytes in by callback, bytes out without waiting.
 
 A port lives once. When the tty vanishes, stalls or fails it is closed and `lost` is called, once; who wants
-it again opens a new one. What the bytes mean is not known here. pyserial opens and sets the line; reading and
-writing are the loop's, because pyserial's own calls wait.
+it again opens a new one. What the bytes mean is not known here. pyserial opens and sets the line, beside the
+loop because a driver that hangs would stop it; reading and writing are the loop's, because pyserial's own
+calls wait.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import serial
 
 from app.errors import Unreachable
+from app.mcu.opener import Opener
 
 READ_LIMIT = 4096  # bytes a callback takes: the kernel's own buffer, 355 ms of the wire at 115,200 baud
 WRITE_LIMIT = 1024  # bytes that wait: 89 ms of the wire; a tty that takes less is as good as gone
@@ -25,18 +27,27 @@ WRITE_LIMIT = 1024  # bytes that wait: 89 ms of the wire; a tty that takes less 
 _VMIN, _VTIME = termios.VMIN, termios.VTIME
 
 
-class Port:
-    """An open port. `received` gets every read, `lost` the reason for the end, unless we closed it.
+async def open_port(
+    device: Path, baud: int, received: Callable[[bytes], None], lost: Callable[[str], None], opener: Opener
+) -> Port:
+    """`device`, open for us alone. Raises Unreachable, also when a port before is not closed yet."""
+    line = await opener.open(lambda: opened_line(device, baud), serial.Serial.close)
+    return Port(line, received, lost, opener)
 
-    Raises Unreachable when `device` cannot be opened for us alone.
-    """
+
+class Port:
+    """An open port. `received` gets every read, `lost` the reason for the end, unless we closed it."""
 
     def __init__(
-        self, device: Path, baud: int, received: Callable[[bytes], None], lost: Callable[[str], None]
+        self,
+        line: serial.Serial,
+        received: Callable[[bytes], None],
+        lost: Callable[[str], None],
+        opener: Opener,
     ) -> None:
-        self._received, self._lost = received, lost
+        self._received, self._lost, self._opener = received, lost, opener
         self._waiting = bytearray()
-        self._serial = _opened(device, baud)
+        self._serial = line
         self._file: int = self._serial.fileno()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._file, self._readable)
@@ -65,6 +76,9 @@ class Port:
         # A pty keeps the exclusive mark as long as its other end lives: take it off for the next one.
         with suppress(OSError):
             fcntl.ioctl(file, termios.TIOCNXCL)
+        self._opener.close(self._end)
+
+    def _end(self) -> None:
         with suppress(OSError):
             self._serial.close()
 
@@ -109,7 +123,8 @@ class Port:
         self._lost(why)
 
 
-def _opened(device: Path, baud: int) -> serial.Serial:
+def opened_line(device: Path, baud: int) -> serial.Serial:
+    """Waits for as long as the driver does. Raises Unreachable."""
     try:
         port = serial.Serial(os.fspath(device), baud, timeout=0, write_timeout=0, exclusive=True)
     except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from app.aside import aside
 from app.clock import NS, Clock, pause
 from app.engine.snapshot import StorageView
-from app.ops.aside import aside
 
 LOOK_NS = 60 * NS  # between two readings: nothing here moves faster
 PATIENCE_NS = 10 * NS  # for one reading; a flash card that tidies up pauses for one second

@@ -34,10 +34,13 @@ def link_to(board: VirtualBoard) -> Link:
     from app.clock import SystemClock
     from app.mcu.link import Link
     from app.mcu.native_codec import NativeCodec
-    from app.mcu.port import Port
+    from app.mcu.opener import Opener
+    from app.mcu.port import open_port
+
+    opener = Opener("board")
 
     async def dial(received, lost):  # type: ignore[no-untyped-def]
-        return Port(board.link, 115_200, received, lost)
+        return await open_port(board.link, 115_200, received, lost, opener)
 
     return Link("virtual", SystemClock(), dial, NativeCodec())
 

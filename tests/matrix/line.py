@@ -12,7 +12,8 @@ from pathlib import Path
 
 from app.clock import MS, Clock, Timer
 from app.mcu import frame
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import Port, open_port
 from board.micropython.line import COUNTS, Line
 
 BAUD = 115_200
@@ -28,6 +29,7 @@ class FaultyLine:
         self._random = random.Random(seed)
         self._line = Line(self._put, lambda: self._random.getrandbits(32))
         self._port: Port | None = None
+        self._opener = Opener("board")
         self._noise = 0
         self._foreign_out = self._foreign_in = 0
         self._timer: Timer | None = None
@@ -37,7 +39,7 @@ class FaultyLine:
         """Open the port. The transport is this object: whoever dialled last has it."""
         self._received = received
         self._line._sent.clear()  # a replay is of this session: one of an earlier would be a wrong session
-        self._port = Port(self._device, BAUD, self._take, lost)
+        self._port = await open_port(self._device, BAUD, self._take, lost, self._opener)
         return self
 
     def write(self, data: bytes) -> None:

@@ -14,7 +14,8 @@ from app.clock import SystemClock
 from app.engine.settings import HEARTBEAT_NS
 from app.mcu.link import Link
 from app.mcu.native_codec import NativeCodec
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import open_port
 from tests.web.pictures import ACTIVE
 
 
@@ -42,8 +43,10 @@ class Host:
     def __init__(self, device: Path, engine: object) -> None:
         self.clock = SystemClock()
 
+        opener = Opener("board")
+
         async def dial(received, lost):  # type: ignore[no-untyped-def]
-            return Port(device, 115_200, received, lost)
+            return await open_port(device, 115_200, received, lost, opener)
 
         self.link = Link("virtual", self.clock, dial, NativeCodec())
         self.link.connect(engine)  # type: ignore[arg-type]

@@ -19,17 +19,17 @@ from app.clock import SystemClock
 from app.mcu import messages, runner, session
 from app.mcu.link import Link
 from app.mcu.native_codec import NativeCodec
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import Port, open_port
 from board.micropython.board import Board
 from tests import micropython
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 from tests.mcu import make_vectors, scenario, vectors
 from tests.mcu.virtual import Virtual, started
 
 pytestmark = pytest.mark.long
 
 OWN_CBOR2 = str(ROOT / "board" / "micropython" / "lib")
-PATIENCE = 20  # seconds for what takes a fraction of one
 
 
 def run(program: str, *, heap: str) -> str:
@@ -317,10 +317,10 @@ class Engine:
 
 
 async def test_serves_the_link_of_the_service(virtual: Virtual) -> None:
-    clock, engine = SystemClock(), Engine()
+    clock, engine, opener = SystemClock(), Engine(), Opener("board")
 
     async def dial(received: Any, lost: Any) -> Port:
-        return Port(virtual.link, 115_200, received, lost)
+        return await open_port(virtual.link, 115_200, received, lost, opener)
 
     link = Link("virtual", clock, dial, NativeCodec())
     link.connect(engine)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import Unreachable
-from app.mcu.port import READ_LIMIT, WRITE_LIMIT, Port
+from app.mcu.opener import Opener
+from app.mcu.port import READ_LIMIT, WRITE_LIMIT, Port, open_port
+from tests.guards import PATIENCE
 
-PATIENCE = 5
 BAUD = 115_200
 
 
@@ -34,8 +35,8 @@ class Pty:
         self.got += data
         self.chunks.append(len(data))
 
-    def port(self) -> Port:
-        return Port(self.device, BAUD, self.received, self.ended.append)
+    async def port(self) -> Port:
+        return await open_port(self.device, BAUD, self.received, self.ended.append, Opener("board"))
 
     def unplug(self) -> None:
         if self.far >= 0:
@@ -64,7 +65,7 @@ async def until(condition: object) -> None:
 
 
 async def test_carries_every_byte_both_ways(pty: Pty) -> None:
-    port = pty.port()
+    port = await pty.port()
     everything = bytes(range(256)) * 4
     os.write(pty.far, everything)
     await until(lambda: bytes(pty.got) == everything)
@@ -79,7 +80,7 @@ async def test_carries_every_byte_both_ways(pty: Pty) -> None:
 
 
 async def test_takes_a_bounded_batch_at_a_time(pty: Pty) -> None:
-    port = pty.port()
+    port = await pty.port()
     sent = 0
     async with asyncio.timeout(PATIENCE):
         while sent < 4 * READ_LIMIT:
@@ -93,7 +94,7 @@ async def test_takes_a_bounded_batch_at_a_time(pty: Pty) -> None:
 
 
 async def test_tells_once_that_the_tty_vanished(pty: Pty) -> None:
-    port = pty.port()
+    port = await pty.port()
     pty.unplug()
     await until(lambda: pty.ended)
     port.write(b"anything")
@@ -102,7 +103,7 @@ async def test_tells_once_that_the_tty_vanished(pty: Pty) -> None:
 
 
 async def test_gives_up_a_tty_that_takes_nothing_and_never_waits_for_it(pty: Pty) -> None:
-    port = pty.port()
+    port = await pty.port()
     for _ in range(10_000):
         port.write(b"x" * 100)
         if pty.ended:
@@ -111,7 +112,7 @@ async def test_gives_up_a_tty_that_takes_nothing_and_never_waits_for_it(pty: Pty
 
 
 async def test_sends_what_waited_in_order_once_the_tty_takes_it(pty: Pty) -> None:
-    port = pty.port()
+    port = await pty.port()
     sent = bytearray()
     while not port._waiting and port.open:
         piece = len(sent).to_bytes(4, "big")
@@ -131,36 +132,40 @@ async def test_sends_what_waited_in_order_once_the_tty_takes_it(pty: Pty) -> Non
 
 async def test_refuses_a_device_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="board"):
-        Port(tmp_path / "nothing", BAUD, print, print)
+        await open_port(tmp_path / "nothing", BAUD, print, print, Opener("board"))
 
 
 async def test_refuses_what_is_no_tty(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(Unreachable, match="board"):
-        Port(file, BAUD, print, print)
+        await open_port(file, BAUD, print, print, Opener("board"))
 
 
 async def test_has_the_port_for_itself_and_leaves_it_free(pty: Pty) -> None:
-    port = pty.port()
+    opener = Opener("board")
+    port = await open_port(pty.device, BAUD, pty.received, pty.ended.append, opener)
     with pytest.raises(Unreachable):
-        pty.port()
+        await pty.port()
     port.close()
     port.close()
-    pty.port().close()
+    (await open_port(pty.device, BAUD, pty.received, pty.ended.append, opener)).close()
+    await opener.free()
+    (await pty.port()).close()
     assert not pty.ended
 
 
 async def test_comes_back_as_a_new_port_at_the_same_place(pty: Pty, tmp_path: Path) -> None:
     link = tmp_path / "board"
     link.symlink_to(pty.device)
-    port = Port(link, BAUD, pty.received, pty.ended.append)
+    opener = Opener("board")
+    port = await open_port(link, BAUD, pty.received, pty.ended.append, opener)
     other = Pty()
     link.unlink()
     link.symlink_to(other.device)
     pty.unplug()
     await until(lambda: pty.ended)
-    again = Port(link, BAUD, other.received, other.ended.append)
+    again = await open_port(link, BAUD, other.received, other.ended.append, opener)
     os.write(other.far, b"here")
     await until(lambda: bytes(other.got) == b"here")
     again.close()

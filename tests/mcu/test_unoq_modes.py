@@ -16,7 +16,8 @@ from app.errors import Unreachable
 from app.mcu import boards, owner, virtual
 from app.mcu.guest import FROM_BOARD, TO_BOARD
 from app.mcu.link import Link
-from app.mcu.port import Port
+from app.mcu.opener import Opener
+from app.mcu.port import Port, open_port
 from app.mcu.router import Router
 from app.mcu.virtual import VirtualBoard
 from tests.mcu.rig import Listener
@@ -57,7 +58,7 @@ class Bridge:
     async def start(self, board: VirtualBoard, router: SmallRouter) -> None:
         await self._router.open(router.path)
         await self._router.call("$/register", TO_BOARD)
-        self._port = Port(board.link, BAUD, self._up, lambda _: None)
+        self._port = await open_port(board.link, BAUD, self._up, lambda _: None, Opener("sketch"))
 
     def _down(self, _: str, params: list[bytes]) -> None:
         if self._port is not None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from app.ops.aside import aside
+from app.aside import aside
 from tests.guards import ROOT
 
 PATIENCE_S = 60
@@ -45,7 +45,7 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
 def test_a_process_ends_while_a_question_hangs() -> None:
     script = """
 import asyncio, threading
-from app.ops.aside import aside
+from app.aside import aside
 async def main():
     asking = aside("hangs", threading.Event().wait)
     await asyncio.sleep(0)
