@@ -2,7 +2,8 @@
 
 Entered when the start fails for what only a person can mend (settings, an owner's file, the journal, the
 credentials), by hand (`plimsoll safe`), and, as *waiting*, while the venue does not answer at the start. By
-construction nothing is traded: this module knows no venue, no engine and no journal, and a test holds that.
+construction nothing is traded: this module knows no venue and no engine, and a test holds that. Of the
+journal it is told what was known last, by a reader that writes nothing: the disk may be full or sick.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.aside import aside
 from app.clock import NS, SystemClock
 from app.config import Notify
 from app.config.salvage import salvage
@@ -24,11 +28,13 @@ from app.ops.alerts import URGENT, Alert
 from app.ops.exposure import UpdateLock
 from app.ops.notifier import Notifier, Target
 from app.ops.notify import fed, notify, status
+from app.store.lastknown import LastKnown, last_known
 from app.store.lock import InstanceLock
 from app.store.mark import ArmedMark
 from app.web.command_port import CommandPort
 from app.web.front import Place
-from app.web.safe import SafePage, Trouble
+from app.web.login import PASSWORD_FILE, PasswordFile
+from app.web.safe import Known, SafePage, Trouble
 
 REASON_LIMIT = 500  # characters of a reason on page, log and status line
 RESTART = "then restart the service: systemctl restart plimsoll"
@@ -65,10 +71,12 @@ async def serve(
         stack.callback(UpdateLock.adopt().close)  # not taken: nothing is open that a restart could hurt
         place = Place(web.host, web.port, web.allowed_hosts, sockets.adopt())
         stack.callback(place.close)
-        page = SafePage(SystemClock(), place, told)
+        known = Recall(found.data_dir)
+        stack.callback(known.close)
+        page = SafePage(SystemClock(), place, told, known.now, partial(_unclaimed, found.data_dir))
         await page.start()
         stack.push_async_callback(page.stop)
-        await _open_port(stack, found.data_dir, told)
+        await _open_port(stack, found.data_dir, told, known)
         _stop_on_signals(stop, stack)
         words = f"{told.title.lower()}: {told.reason}"
         notify("READY=1", status(words))
@@ -101,17 +109,57 @@ async def _telling(settings: Notify | None, told: Trouble) -> AsyncIterator[None
         await asyncio.wait((sending,))
 
 
-class SafeCommands:
-    """What the command line may ask: why, and to stay halted. Nothing else."""
+class Recall:
+    """What the journal last knew, asked once and off the loop: a sick disk answers late, or never."""
 
-    def __init__(self, told: Trouble, data_dir: Path) -> None:
-        self._told, self._mark = told, ArmedMark(data_dir)
+    def __init__(self, data_dir: Path) -> None:
+        self._known = Known("The journal has not answered yet.")
+        self._asking = aside("last known", partial(last_known, data_dir))
+        self._asking.add_done_callback(self._answered)
+
+    def now(self) -> Known:
+        return self._known
+
+    def close(self) -> None:
+        self._asking.cancel()
+
+    def _answered(self, asking: asyncio.Future[LastKnown]) -> None:
+        if asking.cancelled():
+            return
+        error = asking.exception()
+        if error is not None:
+            self._known = Known(f"Nothing can be read of the journal: {clean(error, REASON_LIMIT)}")
+        else:
+            self._known = _known(asking.result())
+
+
+def _known(found: LastKnown) -> Known:
+    """In words; only the venue knows whether it is still so."""
+    if not found.utc_ns:
+        return Known("The journal holds nothing yet.")
+    when = datetime.fromtimestamp(found.utc_ns // NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    less = "" if found.complete else "; the last minutes before it ended are missing"
+    lines = (*(found.positions or ("no position",)), *(found.orders or ("no standing order",)))
+    return Known(f"As of {when} UTC by the journal, not confirmed by the venue{less}:", lines)
+
+
+def _unclaimed(data_dir: Path) -> bool:
+    """Whether no password is set: with one, who reads must log in, and here nobody can."""
+    return not PasswordFile(data_dir / PASSWORD_FILE).exists()
+
+
+class SafeCommands:
+    """What the command line may ask: why, what was known last, and to stay halted. Nothing else."""
+
+    def __init__(self, told: Trouble, data_dir: Path, known: Callable[[], Known]) -> None:
+        self._told, self._mark, self._known = told, ArmedMark(data_dir), known
 
     def execute(self, channel: str, command: str, by: str, why: str = "") -> dict[str, Any]:
         """`status` tells the trouble; `halt` makes the next start wait for a re-arm. Raises Refused."""
         told = {"safe": self._told.reason, "advice": self._told.advice, "title": self._told.title}
         if command == "status":
-            return told
+            known = self._known()
+            return {**told, "known": known.told, "lines": list(known.lines)}
         if command == "halt":
             self._mark.remove()
             log.warning("halted by %s %s: the next start waits for a re-arm", clean(by, 60), clean(why))
@@ -123,11 +171,11 @@ class SafeCommands:
         await self._mark.settled()
 
 
-async def _open_port(stack: AsyncExitStack, data_dir: Path, told: Trouble) -> None:
+async def _open_port(stack: AsyncExitStack, data_dir: Path, told: Trouble, known: Recall) -> None:
     """The command port, where the data folder takes one; the page tells the same without it."""
     try:
         stack.callback(InstanceLock(data_dir).release)
-        commands = SafeCommands(told, data_dir)
+        commands = SafeCommands(told, data_dir, known.now)
         stack.push_async_callback(commands.settled)
         port = CommandPort(data_dir, commands)
         await port.start()

@@ -57,10 +57,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.install": ("app.errors", "app.config", "app.clock", "app.durable", "app.update"),
     "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock", "app.aside"),
     "app.compose": ("app", "native"),
-    # Safe mode cannot trade: it knows no engine, no venue, no journal.
+    # Safe mode cannot trade: it knows no engine and no venue, and of the journal what was known last.
     "app.safe": (
-        *("app.clock", "app.config", "app.errors", "app.ops", "app.store.lock", "app.store.mark"),
-        *("app.web.command_port", "app.web.front", "app.web.safe"),
+        *("app.aside", "app.clock", "app.config", "app.errors", "app.ops"),
+        *("app.store.lastknown", "app.store.lock", "app.store.mark"),
+        *("app.web.command_port", "app.web.front", "app.web.login", "app.web.safe"),
     ),
     "app.watchdog": ("app.clock", "app.engine", "app.ops", "app.store", "app.web"),
     "app.cli": ("app", "native"),

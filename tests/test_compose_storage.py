@@ -1,4 +1,4 @@
-"""What is measured of the disk reaches the engine's picture, the owner's list and the log, each trouble once."""
+"""What is measured of the disk reaches picture, list of events and log, each trouble once while it stands."""
 
 from __future__ import annotations
 

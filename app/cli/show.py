@@ -31,7 +31,12 @@ def lines(command: str, answer: Row) -> str:
 
 def _status(answer: Row) -> str:
     if "safe" in answer:
-        return f"{answer['title'].upper()}: nothing is traded\n  because {answer['safe']}\n{answer['advice']}"
+        text = [
+            f"{answer['title'].upper()}: nothing is traded",
+            f"  because {answer['safe']}",
+            answer["advice"],
+        ]
+        return "\n".join([*text, answer["known"], *(f"  {line}" for line in answer["lines"])])
     view = answer.get("snapshot")
     return _offline(answer) if view is None else "\n".join(filter(None, _online(view)))
 

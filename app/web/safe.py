@@ -1,10 +1,12 @@
-"""The page of a service that does not trade: why, and what to do about it. It reads, and changes nothing.
+"""The page of a service that does not trade: why, what to do about it, and what the journal last knew.
 
-No engine, no venue and no journal stands behind it, so there is nothing that it could start.
+It reads, and changes nothing. No engine and no venue stands behind it, so there is nothing it could start.
+What the account holds is shown to this machine's own users alone, while no password is set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
@@ -28,11 +30,30 @@ class Trouble:
     title: str = "Safe mode"
 
 
-class SafePage:
-    """Listens from `start` to `stop`. Everybody may read it: it holds no figure of the account."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the journal last knew, as lines for a person; `told` says as of when, or why nothing is known."""
 
-    def __init__(self, clock: Clock, place: Place, trouble: Trouble) -> None:
-        self._trouble = trouble
+    told: str
+    lines: tuple[str, ...] = ()
+
+
+NOT_HERE = Known("Positions are not shown here. On the appliance itself: plimsoll status")
+
+
+class SafePage:
+    """Listens from `start` to `stop`. Everybody may read the trouble; `known` is shown if `shown` says so."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        place: Place,
+        trouble: Trouble,
+        known: Callable[[], Known] = lambda: NOT_HERE,
+        shown: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._trouble, self._known = trouble, known
+        self._shown = lambda: place.is_private() and shown()
         self._front = Front(clock, place, self._table(), _admit)
 
     def _table(self) -> Routes:
@@ -62,8 +83,10 @@ class SafePage:
 
     async def _page(self, _request: web.BaseRequest) -> web.StreamResponse:
         told = self._trouble
-        slots = {"title": told.title, "reason": told.reason, "advice": told.advice}
+        known = self._known() if self._shown() else NOT_HERE
+        slots = {"title": told.title, "reason": told.reason, "advice": told.advice, "known": known.told}
         parts = Parts(slots={name: escape(text) for name, text in slots.items()})
+        parts.slots["lines"] = "".join(f"<li>{escape(line)}</li>" for line in known.lines)
         html = fill(template("safe.html"), parts)
         return web.Response(text=html, content_type="text/html", charset="utf-8")
 
