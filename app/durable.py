@@ -59,6 +59,29 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
+def settle(folder: Path) -> None:
+    """Everything below `folder`, and the folder, to the disk.
+
+    All of it is sent on its way before the first file is waited for: else the file system commits each file
+    for itself, which for a release is twice the writes and 20 MB more on a disk that wears.
+    """
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            _send(Path(inside) / name)
+    for inside, _, names in os.walk(folder):
+        for name in (*names, "."):
+            flush(Path(inside) / name)
+
+
+def _send(path: Path) -> None:
+    """Begin to write a file out, without waiting."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
 def read(path: Path, limit: int) -> bytes:
     """A plain file of at most `limit` bytes. Raises OSError, also for a longer or another kind of file."""
     data = b"".join(chunks(path, limit + 1))

@@ -128,8 +128,7 @@ def unpack(artifact: Path, folder: Path) -> Manifest:
                 if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
                     raise Damaged(f"{path} is not what {MANIFEST} says")
                 _write(begun / path, data)
-            for inside, _, _ in os.walk(begun):
-                durable.flush(Path(inside))
+            durable.settle(begun)
             _name(begun, folder)
         finally:
             shutil.rmtree(begun, ignore_errors=True)
@@ -151,8 +150,6 @@ def _write(path: Path, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def differences(folder: Path) -> Iterator[str]:

@@ -81,9 +81,7 @@ def copy_updater(home: Path, release: str) -> None:
     begun = folder.with_name(f".{release}.new")
     shutil.rmtree(begun, ignore_errors=True)
     shutil.copytree(home / RELEASES / release, begun)
-    for inside, _, files in os.walk(begun):
-        for name in (*files, "."):
-            durable.flush(Path(inside) / name)
+    durable.settle(begun)
     if not is_whole(begun):
         raise Damaged(f"{release} is not what its manifest says")
     shutil.rmtree(folder, ignore_errors=True)
