@@ -136,6 +136,12 @@ def test_the_service_sees_what_the_board_needs() -> None:
     assert Board().router.is_relative_to("/var/run"), "a router that was restarted has another socket"
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_no_service_comes_before_a_socket(unit: Path) -> None:
+    """A service begins after every socket: the cycle would be broken by leaving out one of them, any one."""
+    assert not [name for line in values(unit.name, "Before") for name in line.split() if ".socket" in name]
+
+
 def test_one_address_has_one_holder() -> None:
     """Safe mode's socket is the service's own but for who holds it, and the two are never up together."""
     ours, safe = ("plimsoll.socket", "plimsoll-safe.socket")
