@@ -183,7 +183,7 @@ def _is_made(path: Path, patient: Patient) -> bool:
 
 
 def _drop_ins(patient: Patient) -> Finding:
-    for name, text in units.drop_ins(patient.settings()).items():
+    for name, text in units.drop_ins(patient.settings(), patient.places.root).items():
         path = patient.places.units / name
         there = durable.read(path, FILE_LIMIT).decode(errors="replace") if path.exists() else ""
         if there != text:

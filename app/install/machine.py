@@ -19,6 +19,7 @@ FILE_LIMIT = 65_536  # bytes of os-release
 MACHINES = {62: "x86_64", 183: "aarch64"}  # ELF's e_machine
 DEBIANS = {"x86_64": ("12", "13"), "aarch64": ("13",)}
 SYSTEMD = ("usr/lib/systemd/systemd", "lib/systemd/systemd")
+SYSTEMD_LIBRARY = "*/systemd/libsystemd-shared-*.so"
 BOOTED = "run/systemd/system"  # there while systemd is the init, see sd_booted(3)
 COPIES = 3  # of an unpacked release: this one, the one before, the updater's own
 DATA_BYTES = 256_000_000  # journal, backups and logs of some months
@@ -44,6 +45,12 @@ def look(root: Path, live: bool) -> Machine:
     debian = release.get("VERSION_ID", "") if release.get("ID") == "debian" else ""
     free = shutil.disk_usage(root / "opt" if (root / "opt").exists() else root).free
     return Machine(debian, release.get("PRETTY_NAME", "unknown"), arch, python, systemd, free)
+
+
+def systemd_version(root: Path) -> int:
+    """The number of the systemd that is installed, by its library's name; 0 = cannot be told."""
+    found = (re.search(r"-(\d+)", path.name) for path in (root / "usr/lib").glob(SYSTEMD_LIBRARY))
+    return max((int(number[1]) for number in found if number), default=0)
 
 
 def require(machine: Machine, manifest: Manifest) -> None:

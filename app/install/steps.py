@@ -230,9 +230,9 @@ def drop_ins(places: Places) -> str:
     safe page where the page was.
     """
     try:
-        wanted = units.drop_ins(load_file(places.settings))
+        wanted = units.drop_ins(load_file(places.settings), places.root)
     except SettingsError as error:
-        for name, text in units.drop_ins(load(f'web.host = "{LAN}"', Path("/"))).items():
+        for name, text in units.drop_ins(load(f'web.host = "{LAN}"', Path("/")), places.root).items():
             if text and not (places.units / name).exists():
                 _put(places.units / name, text.encode())
         return f"not changed, for the settings are wrong: {error}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.errors import SettingsError
+from app.install import machine
 from app.install.host import Door
 from app.install.places import Places
 
@@ -23,7 +24,8 @@ UDEV = "run/udev/control"  # there while it runs
 LISTEN = "plimsoll.socket.d/10-listen.conf"
 SAFE = "plimsoll-safe.socket.d/10-listen.conf"  # the safe page answers where the page did
 BOARD = "plimsoll.service.d/10-board.conf"
-OURS = (LISTEN, SAFE, BOARD)
+RESTART = "plimsoll.service.d/10-restart.conf"
+OURS = (LISTEN, SAFE, BOARD, RESTART)
 # Started by others: by a failure, by a timer, by the service that needs them. All the rest is enabled.
 FIRST = ("plimsoll.socket", "plimsoll.service")
 MADE = "# Made from /etc/plimsoll/plimsoll.toml by plimsoll install and plimsoll setup: change it there.\n"
@@ -34,6 +36,13 @@ PrivateDevices=no
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyUSB rw
 SupplementaryGroups=dialout
+"""
+DIRECT_SINCE = 254  # the systemd that calls OnFailure= at every end, and knows how to be told not to
+DIRECT = """\
+# Made by plimsoll install for this systemd.
+[Service]
+# A restart is no failure: only when no further one is allowed plimsoll-failed decides.
+RestartMode=direct
 """
 COMMAND = """\
 #!/bin/sh
@@ -71,11 +80,17 @@ def lasts(name: str) -> bool:
     return name in FIRST or not name.endswith(".service")
 
 
-def drop_ins(settings: Settings) -> dict[str, str]:
+def drop_ins(settings: Settings, root: Path) -> dict[str, str]:
     """Our drop-ins by their path below the units' folder; "" = must not be there. Raises SettingsError."""
+    systemd = machine.systemd_version(root)
     usb = settings.board.required and settings.board.mode == "serial"
     listen = _listen(settings)
-    return {LISTEN: listen, SAFE: listen, BOARD: MADE + USB_BOARD if usb else ""}
+    return {
+        LISTEN: listen,
+        SAFE: listen,
+        BOARD: MADE + USB_BOARD if usb else "",
+        RESTART: DIRECT if systemd >= DIRECT_SINCE else "",
+    }
 
 
 def _listen(settings: Settings) -> str:

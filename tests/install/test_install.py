@@ -127,6 +127,19 @@ def test_mends_an_edited_unit_a_damaged_release_and_open_permissions(
     assert host.known("loaded") == host.on_disk()
 
 
+@pytest.mark.parametrize(("version", "told"), [("252", False), ("254", True), ("257", True)])
+def test_tells_a_newer_systemd_that_a_restart_is_no_failure(
+    places: Places, host: Machine, file: Path, version: str, told: bool
+) -> None:
+    """From 254 on `OnFailure=` is called at every restart, and safe mode would begin at the first."""
+    library = places.root / f"usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{version}.so"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    install(places, host, file)
+    drop_in = places.units / units.RESTART
+    assert drop_in.exists() == told and (not told or "RestartMode=direct\n" in drop_in.read_text())
+
+
 def test_leaves_drop_ins_of_the_owner_alone(places: Places, host: Machine, file: Path) -> None:
     own = places.units / "plimsoll.service.d" / "override.conf"
     own.parent.mkdir(parents=True)
@@ -139,7 +152,7 @@ def test_follows_the_settings_with_its_drop_ins(places: Places, host: Machine, f
     install(places, host, file)
     text = places.settings.read_text()
     places.settings.write_text(text.replace('mode = "owner"', 'mode = "serial"').replace("0.0.0.0", "::1"))
-    assert install(places, host, file)["drop-ins"] == ", ".join(units.OURS)
+    assert install(places, host, file)["drop-ins"] == ", ".join((units.LISTEN, units.SAFE, units.BOARD))
     for name in (units.LISTEN, units.SAFE):
         assert "ListenStream=[::1]:8080\n" in (places.units / name).read_text()
     assert "char-ttyACM" in (places.units / units.BOARD).read_text()
@@ -168,7 +181,7 @@ def test_refuses_a_page_that_systemd_cannot_listen_for(
     install(places, host, file)
     places.settings.write_text(places.settings.read_text().replace(old, new))
     with pytest.raises(SettingsError) as error:
-        units.drop_ins(load_file(places.settings))
+        units.drop_ins(load_file(places.settings), places.root)
     assert error.value.key == key
 
 
