@@ -56,7 +56,7 @@ OPTIONAL = (
 )  # tuf's, for signing elsewhere
 FETCHING, SWITCHING = "plimsoll-update.service", "plimsoll-switch.service"
 FETCH_LIMIT_S = 4_000  # a download has an hour
-BUSY_LIMIT_S = 120  # for an updater at work to end, who will see what failed and go back
+BUSY_LIMIT_S = 60  # for another updater to end, such as one that confirms
 OUTCOMES = {
     COMMITTED: 0,
     RESTED: 0,
@@ -291,7 +291,7 @@ def _switch(arguments: Namespace) -> int:
     if order is None and not wanted(places.config_file(arguments)).automatic:
         return 0
     order = order or orders.Order(orders.APPLY)
-    with locks.alone(arguments.memory):
+    with locks.alone(arguments.memory, BUSY_LIMIT_S):
         driver = _driver(arguments)
         with _told(driver.teller, "switch", telling.FAILED):
             if order.what == orders.ROLLBACK:
@@ -321,8 +321,7 @@ def _ended(outcome: str, wanted: str = "") -> int:
 
 def _repair(arguments: Namespace) -> int:
     """What the units of boot and failure call."""
-    patience_s = BUSY_LIMIT_S if arguments.what == "failed" else 0
-    with locks.alone(arguments.memory, patience_s):
+    with locks.alone(arguments.memory, BUSY_LIMIT_S):
         driver = _driver(arguments)
         if arguments.what == "failed":
             return 0 if driver.failed_late() in (WENT_BACK, RUNS) else 1  # then the safe page takes over

@@ -47,7 +47,7 @@ RestartMode=direct
 COMMAND = """\
 #!/bin/sh
 # plimsoll, of the release that is in use. Written by plimsoll install.
-exec /usr/bin/python3 -sE /opt/plimsoll/current/__main__.py "$@"
+exec /usr/bin/python3 -sEB /opt/plimsoll/current/__main__.py "$@"
 """
 
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -153,7 +153,17 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def differences(folder: Path) -> Iterator[str]:
-    """What in an unpacked release is not as its manifest says, one line a file; nothing when it is whole."""
+    """What in an unpacked release is not as its manifest says, one line a file; nothing when it is so."""
+    manifest = yield from changes(folder)
+    known = manifest.files.keys() | {MANIFEST}
+    for found in sorted(folder.rglob("*")):
+        name = found.relative_to(folder).as_posix()
+        if not found.is_dir() and name not in known:
+            yield f"{name} was added"
+
+
+def changes(folder: Path) -> Generator[str, None, Manifest]:
+    """What in an unpacked release was changed or is missing, one line a file."""
     manifest = parse_manifest((folder / MANIFEST).read_bytes()[: MANIFEST_LIMIT + 1])
     for path, (digest, _) in manifest.files.items():
         try:
@@ -162,11 +172,7 @@ def differences(folder: Path) -> Iterator[str]:
                     yield f"{path} was changed"
         except OSError as error:
             yield f"{path}: {error.strerror}"
-    known = manifest.files.keys() | {MANIFEST}
-    for found in sorted(folder.rglob("*")):
-        name = found.relative_to(folder).as_posix()
-        if not found.is_dir() and name not in known:
-            yield f"{name} was added"
+    return manifest
 
 
 def _sha256(file: object) -> str:

@@ -166,8 +166,8 @@ class Driver:
     def failed_late(self) -> str:
         """The service was given up by its supervisor: within the window after a commit that leads back."""
         self._charge()
-        if self._world.probe().ready:
-            return self._end(RUNS, f"{self._linked()} was started again meanwhile", QUIET)
+        if not self._world.probe().failed:
+            return RUNS  # another updater went back, or somebody started or stopped it
         if self.ota.trial:
             return self._go_back("its supervisor gave it up")
         if not self.ota.window_s or not self.ota.previous:

@@ -56,8 +56,11 @@ def whole(home: Path, names: Iterable[str]) -> list[str]:
 
 
 def is_whole(folder: Path) -> bool:
+    """What was added does not count: root's Python may have left its cache, which is no reason to lose a way
+    back; `plimsoll doctor` tells of it.
+    """
     try:
-        return next(artifact.differences(folder), None) is None
+        return next(artifact.changes(folder), None) is None
     except (OSError, Damaged):
         return False
 

@@ -74,7 +74,7 @@ class Process:
 
     def probe(self) -> Probe:
         if self.process is None:
-            return Probe()
+            return Probe(failed=True)
         if self.process.poll() is not None:
             self.stop()
             self.restarts += 1

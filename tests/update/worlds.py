@@ -48,7 +48,7 @@ class World:
 
     def probe(self) -> Probe:
         if not self.runs:
-            return Probe()
+            return Probe(failed=True)
         version = version_of(self.runs)
         how = self.behaviour.get(version, WELL)
         self.restarts += how == "crash loop"
