@@ -16,7 +16,6 @@ simulator.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import time
 from collections.abc import Callable
@@ -49,6 +48,8 @@ class Clock(Protocol):
 
 async def pause(clock: Clock, delay_ns: int) -> None:
     """Wait `delay_ns` of monotonic time on `clock`."""
+    import asyncio
+
     over = asyncio.Event()
     timer = clock.call_later(delay_ns, over.set)
     try:
@@ -70,6 +71,8 @@ class SystemClock:
         return time.time_ns()
 
     def call_later(self, delay_ns: int, call: Callable[..., Any], *args: Any) -> Timer:
+        import asyncio  # not at the top: an updater looks at the time too, in little memory
+
         return asyncio.get_running_loop().call_later(max(0, delay_ns) / NS, call, *args)
 
     def call_at(self, utc_ns: int, call: Callable[..., Any], *args: Any) -> Timer:

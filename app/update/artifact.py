@@ -14,12 +14,15 @@ import json
 import os
 import shutil
 import sys
-import zipfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from app import durable
+
+if TYPE_CHECKING:
+    import zipfile  # 2 MB of memory, which only who opens a file spends
 
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 1_048_576  # bytes; 1,500 files take 200 KB
@@ -87,6 +90,8 @@ def manifest_of(artifact: Path) -> Manifest:
 
 
 def _opened(artifact: Path) -> zipfile.ZipFile:
+    import zipfile
+
     try:
         return zipfile.ZipFile(artifact)
     except zipfile.BadZipFile as error:
@@ -95,6 +100,8 @@ def _opened(artifact: Path) -> zipfile.ZipFile:
 
 def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """A member of at most `limit` bytes, whatever its header says."""
+    import zipfile
+
     try:
         with archive.open(name) as member:
             data = member.read(limit + 1)
