@@ -1,7 +1,8 @@
 """Debian packages of another release or architecture, unpacked into a folder and never installed.
 
 apt works in folders of its own, so neither this machine's packages nor its lists change; packages are signed
-and apt checks that. The mirror is the one that this machine's own apt uses.
+and apt checks that. A mirror may be weeks old, which makes nothing worse that is built and tested here. It is
+the one that this machine's own apt uses.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ APT::Architecture "{arch}";
 APT::Architectures {{ "{arch}"; }};
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
+Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";
 """
 SECONDS = 300  # for any one step; the largest set takes about 10 on a good line

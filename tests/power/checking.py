@@ -17,6 +17,7 @@ from app.engine.records import Recovered
 from app.errors import PlimsollError
 from app.store import open_journal
 from tests.power.ledger import side_of, size_of, tag_of
+from tests.soak.auditor import Venue, read_journal
 
 LOST = "lost: "  # how a line about something acknowledged begins
 Line = dict[str, Any]
@@ -27,6 +28,21 @@ def parsed(said: bytes) -> list[Line]:
     return [json.loads(line) for line in said.split(b"\n")[:-1]]
 
 
+def unjournalled(file: Path, venue: Venue, trades: Iterable[int] = ()) -> list[str]:
+    """What the journal in `file` must know and does not: every order of ours at the venue, for its intent was
+    durable before it was sent, and the executions `trades`. The legs of a bracket are the venue's own.
+    """
+    try:
+        orders, fills = read_journal(file)
+    except sqlite3.Error as error:
+        return [f"{LOST}the journal: {error}"]
+    sent = {order["customTag"] for order in venue.orders.values() if order["customTag"]}
+    unknown = sorted(sent - {order["tag"] for order in orders})
+    missing = sorted(set(trades) - {fill["id"] for fill in fills})
+    tags = [f"{LOST}{tag}" for tag in unknown if not tag.endswith(("-SL", "-TP"))]
+    return tags + [f"{LOST}execution {number}" for number in missing]
+
+
 def problems(folder: Path, lines: list[Line]) -> list[str]:
     """Everything that is not as it must be in the journal of `folder`, in words; empty = nothing."""
     try:
@@ -34,7 +50,7 @@ def problems(folder: Path, lines: list[Line]) -> list[str]:
     except PlimsollError as error:
         return [f"does not open: {error}"]
     acked = [line["ack"] for line in lines if "ack" in line]
-    return [*_damage(folder), *_lost(found, acked), *_latch(found, lines), *_torn(found), *_position(found)]
+    return [*damage(folder), *_lost(found, acked), *_latch(found, lines), *_torn(found), *_position(found)]
 
 
 async def _recovered(folder: Path) -> Recovered:
@@ -45,7 +61,8 @@ async def _recovered(folder: Path) -> Recovered:
         await store.close()
 
 
-def _damage(folder: Path) -> Iterator[str]:
+def damage(folder: Path) -> Iterator[str]:
+    """What SQLite finds wrong with either file."""
     for name in ("state.db", "market.db"):
         with closing(sqlite3.connect(folder / name)) as db:
             rows = [row[0] for row in db.execute("PRAGMA integrity_check")]

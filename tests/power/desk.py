@@ -12,15 +12,14 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import sys
 from pathlib import Path
 
 from tests.bench.appliance import SPECIAL, Child, simulator, spawn
 from tests.conftest import SEED
-from tests.power.checking import LOST
+from tests.power.checking import unjournalled
 from tests.power.disk import Disk, in_memory
-from tests.soak.auditor import Venue, read_journal, read_venue
+from tests.soak.auditor import read_venue
 from tests.soak.test_kill9 import ACCOUNT, Desk
 
 MEGABYTES = 64
@@ -72,7 +71,7 @@ async def _cut(desk: PluggedDesk, disk: Disk, number: int) -> None:
     disk.freeze()
     await child.kill()
     disk.reboot()
-    problems = list(_lost(desk.data, venue))
+    problems = unjournalled(desk.data / "state.db", venue)
     if desk.weak:
         desk.child = None
     else:
@@ -80,16 +79,6 @@ async def _cut(desk: PluggedDesk, disk: Disk, number: int) -> None:
         await desk.compared()
     acked = len(venue.orders) + len(venue.trades)
     print(json.dumps({"cut": f"desk {number}", "acked": acked, "problems": problems}), flush=True)
-
-
-def _lost(data: Path, venue: Venue) -> list[str]:
-    """Orders of ours at the venue that the journal does not know, which nothing but a cut can bring about."""
-    try:
-        known = {order["tag"] for order in read_journal(data / "state.db")[0]}
-    except sqlite3.Error as error:
-        return [f"{LOST}the journal: {error}"]
-    sent = {order["customTag"] for order in venue.orders.values() if order["customTag"]}
-    return [f"{LOST}{tag}" for tag in sorted(sent - known) if not tag.endswith(("-SL", "-TP"))]
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def alone(*command: str | Path) -> list[str]:
 
 def in_memory(folder: Path) -> None:
     """Put what will lie in `folder` into memory: an image's own flushes then wait for no real disk."""
-    _run("mount", "-t", "tmpfs", "-o", "size=50%", "tmpfs", folder)
+    run("mount", "-t", "tmpfs", "-o", "size=50%", "tmpfs", folder)
 
 
 class Disk:
@@ -51,12 +51,12 @@ class Disk:
         self._cut.mkdir()
         with self.image.open("wb") as file:
             file.truncate(self._megabytes * 2**20)
-        _run("mkfs.ext4", "-q", "-F", "-J", "size=4", "-m", "0", self.image)
-        _run("mount", "-o", MOUNTED, self.image, self.root)
+        run("mkfs.ext4", "-q", "-F", "-J", "size=4", "-m", "0", self.image)
+        run("mount", "-o", MOUNTED, self.image, self.root)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _run("umount", "--lazy", self.root)
+        run("umount", "--lazy", self.root)
         self.image.unlink()
         self._copy.unlink(missing_ok=True)
 
@@ -64,17 +64,17 @@ class Disk:
     def cut(self) -> Iterator[Path]:
         """The disk as a power cut at this moment leaves it, mounted again. Who writes to it is stopped."""
         self.freeze()
-        _run("mount", "-o", MOUNTED, self._copy, self._cut)
+        run("mount", "-o", MOUNTED, self._copy, self._cut)
         try:
             yield self._cut
         finally:
-            _run("umount", self._cut)
+            run("umount", self._cut)
 
     def reboot(self) -> None:
         """The disk itself becomes what `freeze` took. Nobody has a file open on it any more."""
-        _run("umount", self.root)
+        run("umount", self.root)
         self._copy.replace(self.image)
-        _run("mount", "-o", MOUNTED, self.image, self.root)
+        run("mount", "-o", MOUNTED, self.image, self.root)
 
     def freeze(self) -> None:
         """Take a copy that is of one moment: nothing the kernel writes by itself happens in the middle."""
@@ -103,7 +103,8 @@ def _written(image: Path) -> list[tuple[int, bytes]]:
     return found
 
 
-def _run(*command: str | Path) -> None:
+def run(*command: str | Path) -> None:
+    """Raises RuntimeError with what the command said."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
