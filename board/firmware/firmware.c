@@ -164,6 +164,7 @@ static void begin_session(struct core *core, const struct message *hello)
     core->host_nonce = hello->field[0];
     core->reports.welcome = true;
     core->reports.welcomed = false;
+    core->reports.foreign = false;
     core->reports.trip = !core->trip.acknowledged;
     core->reports.changed = true;
     core->reports.faults = core->faults != 0;
@@ -236,8 +237,11 @@ static void on_verdict(struct core *core, enum link_verdict verdict, const struc
     case LINK_NEW_SESSION:
         begin_session(core, message);
         break;
-    case LINK_WRONG_SESSION:
     case LINK_WRONG_VERSION:
+        core->reports.foreign = true;
+        happen(core, EVENT_PROTOCOL);
+        break;
+    case LINK_WRONG_SESSION:
         happen(core, EVENT_PROTOCOL);
         break;
     case LINK_BAD:

@@ -53,6 +53,7 @@ struct trip {
 struct reports {
     bool welcome;
     bool welcomed; /* nothing precedes the session's first WELCOME */
+    bool foreign;  /* a host of another version is there, to which this board would seem dead */
     bool changed;  /* state, contacts, faults or trip: BEAT does not wait for its turn */
     bool trip;     /* a trip not sent yet */
     bool faults;

@@ -19,6 +19,7 @@ static size_t send_welcome(struct core *core, uint8_t *out)
     }
     core->reports.welcome = false;
     core->reports.welcomed = true;
+    core->reports.foreign = false;
     return send(core, &message, out);
 }
 
@@ -81,7 +82,7 @@ size_t core_send(struct core *core, uint8_t out[P_MAX_FRAME], uint32_t now_ms)
 
     core_advance(core, now_ms);
     if (core->link.session == 0) {
-        return 0;
+        return reports->foreign ? send_welcome(core, out) : 0;
     }
     if (!reports->welcomed) {
         return send_welcome(core, out);

@@ -209,6 +209,8 @@ class Board:
             if self._bad_frames.too_many(now_ms):
                 self._happen(NOISE, now_ms)
         elif fields is not None and self._foreign(verdict, fields[2], now_ms):
+            if verdict == session.WRONG_VERSION and self.peer.session == 0:
+                self._host_nonce = 0  # to a host of another version this board would seem dead
             self._happen(PROTOCOL, now_ms)
 
     def _foreign(self, verdict: int, session_id: int, now_ms: int) -> bool:
@@ -237,7 +239,7 @@ class Board:
             self._codec, session_id, messages.FROM_BOARD, session.BOARD_SILENCE_MS, now_ms, self._random32
         )
         self.peer.counted = counted  # these are the board's, since boot
-        self.request = None
+        self.request = self._host_nonce = None
         self._told_ms = now_ms - TRIP_MS
         self._tell_faults = self.faults != 0
         self._changed = True
@@ -267,10 +269,10 @@ class Board:
         """Return the bytes to write now, most urgent first, and when to call again at the latest."""
         self._tick(now_ms)
         out = b""
-        if self.peer.session == 0:
-            return out, now_ms + session.BEAT_MS
         if self._host_nonce is not None:
             out += self._send_welcome(now_ms)
+        if self.peer.session == 0:
+            return out, now_ms + session.BEAT_MS
         out += self._send_trip(now_ms) + self._send_beat(now_ms)
         if self._tell_faults:
             self._tell_faults = False

@@ -304,6 +304,18 @@ def test_a_frame_of_the_former_session_trips_when_it_is_no_longer_late() -> None
     assert (bench.state, bench.cause) == (TRIPPED, PROTOCOL)
 
 
+def test_tells_a_host_of_another_version_why_it_hears_nothing_else() -> None:
+    bench = Bench()
+    bench.step(100)
+    for _ in range(2):
+        bench.turn(Host(bench).frame(HELLO, 4711, version=2))
+        bench.step(500)
+        (told,) = bench.take()
+        assert (told.type, told.version, told.session) == (WELCOME, 1, 0)
+    Host(bench).greet(4711)
+    assert [frame.type for frame in bench.sent].count(WELCOME) == 1 and bench.sent[0].payload[0] == 4711
+
+
 def test_a_frame_of_another_version_trips() -> None:
     bench, host = running()
     bench.turn(host.frame(BEAT, 1, 2, version=2))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +15,9 @@ from app.engine.snapshot import BoardView
 from app.mcu import frame, messages, shipped
 from app.mcu.messages import RUN
 from app.mcu.shipped import Shipped
+from app.mcu.virtual import VirtualBoard
+from tests.guards import PATIENCE, ROOT
+from tests.mcu.host import Host
 from tests.mcu.rig import IDENTITY, Listener, Rig
 from tests.web.pictures import ACTIVE
 
@@ -82,6 +89,52 @@ async def test_refuses_another_version_of_the_protocol_and_says_why(rigged: Rigg
     rig.mangle = lambda data: data
     await rig.until(lambda: rig.link.view().state != "silent")
     assert (rig.link.view().foreign, rig.link.view().outdated) == (False, False)
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """The virtual board of a release whose protocol is the next version."""
+    if shutil.which("cc") is None:
+        pytest.skip("cc is not installed (apt install gcc)")
+    sources = tmp_path / "sources" / "board"
+    shutil.copytree(ROOT / "board", sources, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    header = sources / "protocol.h"
+    numbers = header.read_text()
+    assert "#define P_VERSION 1 " in numbers
+    header.write_text(numbers.replace("#define P_VERSION 1 ", "#define P_VERSION 2 "))
+    words = [sys.executable, str(sources / "build.py"), "virtual-board"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return Path(done.stdout.strip())
+
+
+async def test_a_board_of_another_protocol_that_has_just_begun_is_refused_by_name(
+    later: Path, tmp_path: Path
+) -> None:
+    """It has heard no host of its own: without a word it would seem dead."""
+    board = await VirtualBoard.start(later, tmp_path)
+    host = Host(board.link, Listener())
+    running = asyncio.create_task(host.run())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not host.link.view().foreign:
+                await asyncio.sleep(0.01)
+        assert host.link.view().detail == "the board speaks another version of the protocol"
+        assert (await board.ask("state"))["output"] is False
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await board.stop()
+
+
+def test_the_micropython_firmware_answers_a_host_of_another_version_once_a_frame() -> None:
+    world = Rig()
+    hello = frame.build(messages.HELLO, messages.VERSION + 1, 7, 1, 0, 0, b"\x81\x01")
+    for _ in range(2):
+        world.board.feed(hello, world.now_ms)
+        out, _ = world.board.poll(world.now_ms)
+        ((_, fields),) = frame.Receiver().feed(out)
+        assert fields[:3] == (messages.WELCOME, messages.VERSION, 0)
+        assert world.board.poll(world.now_ms)[0] == b""
 
 
 def test_reads_what_a_release_carries(tmp_path: Path) -> None:
