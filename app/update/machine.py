@@ -33,7 +33,6 @@ MODEL_LIMIT = 200  # bytes
 BOARDS = (("UNO Q", "uno-q"),)  # part of the model's name -> what a release calls it
 OTHER = "generic"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-BOARD_CODES = frozenset({"link_silence", "silence_holds"})  # reasons of the trading state that mean the board
 SHOWN = ("ActiveState", "NRestarts", "InvocationID")
 UP = frozenset({"active", "activating", "reloading", "deactivating"})
 
@@ -126,15 +125,11 @@ def healthz(page: Page) -> dict[str, object]:
 
 def probed(seen: dict[str, object], ready: bool, restarts: int, failed: bool) -> Probe:
     """What the supervisor and the page say, together."""
-    problems, reasons = seen.get("problems"), seen.get("reasons")
+    problems = seen.get("problems")
     lines = [str(each) for each in problems] if isinstance(problems, list) else []
-    codes = (
-        {each.get("code") for each in reasons if isinstance(each, dict)}
-        if isinstance(reasons, list)
-        else set()
-    )
     ills = {"venue"} if any(line.startswith("venue") for line in lines) else set()
-    ills |= {"board"} if codes & BOARD_CODES else set()
+    # Not by its reason in the trading state: that may be over and wait for a person.
+    ills |= {"board"} if seen.get("board") == "silent" else set()
     version = seen.get("version")
     return Probe(
         ready=ready,

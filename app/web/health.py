@@ -28,6 +28,7 @@ def verdict(view: Snapshot) -> dict[str, Any]:
         "reasons": [{"code": r.code, "text": words.because(r)} for r in view.reasons],
         "feed_age_ms": max((feed.age_ms for feed in view.feeds), default=-1),
         "journal": view.journal or "ok",
+        "board": view.panel,
         "mode": view.mode,
         "version": view.version,
     }

@@ -59,9 +59,10 @@ def test_sees_a_service_that_is_well(site: Site, tmp_path: Path) -> None:
     ("change", "ills"),
     [
         ({"problems": ["venue: not connected"]}, {"venue"}),
-        ({"reasons": [{"code": "link_silence"}]}, {"board"}),
+        ({"board": "silent"}, {"board"}),
+        ({"board": "open", "reasons": [{"code": "link_silence"}]}, set()),  # over, waits for a re-arm
         ({"reasons": [{"code": "halt"}, 5, {}], "problems": [3]}, set()),
-        ({"reasons": 5, "problems": {}}, set()),
+        ({"reasons": 5, "problems": {}, "board": 3}, set()),
     ],
 )
 def test_names_what_the_service_says_is_wrong(
