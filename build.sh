@@ -169,9 +169,11 @@ firmware() {
 
 pytest() { "$venv/bin/python" -m pytest "$@"; }
 
+# on all cores, at most four; the tests of a file share what it set up, and stay together
 fast() {
     say "the fast suite"
-    pytest -q -m "not long and not power" "$@"
+    pytest -q -m "not long and not power" \
+        --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
 }
 
 long() {

@@ -36,7 +36,7 @@ REPLAY = f"plimsoll: PLIMSOLL_SEED={SEED} PLIMSOLL_HYPOTHESIS={PROFILE}"
 def pytest_configure(config: pytest.Config) -> None:
     """Measure minutes per stage where somebody wants them; a worker's times come to its controller."""
     if os.environ.get(stages.VARIABLE) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(stages.Meter())
+        config.pluginmanager.register(stages.Meter(config.getoption("numprocesses", None) or 1))
 
 
 def pytest_report_header() -> str:

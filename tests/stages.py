@@ -61,10 +61,11 @@ def fast() -> str:
 
 
 class Meter:
-    """Adds up what pytest reports; a plugin of the process that reports."""
+    """Adds up what pytest reports; a plugin of the process that reports. `workers` share the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         self.seconds: dict[str, float] = {}
+        self._workers = workers
         self._begun, self._fast = time.monotonic(), fast()
 
     def add(self, stage: str, seconds: float) -> None:
@@ -73,7 +74,7 @@ class Meter:
     def pytest_runtest_logreport(self, report: Any) -> None:
         long = "long" in report.keywords or "power" in report.keywords
         stage = stage_of(report.nodeid) if long else self._fast
-        self.add(stage, report.duration)
+        self.add(stage, report.duration / self._workers)
         while _aside:
             other, seconds = _aside.pop()
             self.add(other, seconds)

@@ -139,7 +139,9 @@ def test_passes(): pass
 """
 
 
-def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, source: str, environment: Mapping[str, str], *words: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``source`` as a test file under the project's own conftest and settings, in a tree of its own."""
     tests = folder / "tests"
     tests.mkdir(parents=True)
@@ -151,7 +153,9 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
         shutil.copy(ROOT / "tests" / name, tests)
     (tests / "test_planted.py").write_text(source)
     inherited = {
-        key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("PYTEST")
+        key: value
+        for key, value in os.environ.items()
+        if key != "CI" and not key.startswith(("PYTEST", "PLIMSOLL"))
     }
     return subprocess.run(
         [
@@ -161,9 +165,8 @@ def run(folder: Path, source: str, environment: Mapping[str, str]) -> subprocess
             "-q",
             "-p",
             "no:cacheprovider",
-            "-p",
-            "no:xdist",
             "--junit-xml=report.xml",
+            *words,
         ],
         cwd=folder,
         env=inherited | dict(environment),
@@ -240,11 +243,18 @@ def test_a_test_leaves_logging_as_it_was(tmp_path: Path) -> None:
     assert done.returncode == 0 and "--- Logging error ---" not in done.stdout + done.stderr, done.stdout
 
 
-@pytest.mark.parametrize(("environment", "code"), [({}, 0), ({"CI": "1"}, 1)], ids=["at_home", "with_CI"])
-def test_a_skip_fails_only_with_ci(tmp_path: Path, environment: dict[str, str], code: int) -> None:
-    done = run(tmp_path / "tree", SKIPS, environment)
+@pytest.mark.parametrize(
+    ("environment", "words", "code"),
+    [({}, (), 0), ({"CI": "1"}, (), 1), ({"CI": "1"}, ("--numprocesses", "1"), 1)],
+    ids=["at_home", "with_CI", "with_CI_and_workers"],
+)
+def test_a_skip_fails_only_with_ci(
+    tmp_path: Path, environment: dict[str, str], words: tuple[str, ...], code: int
+) -> None:
+    done = run(tmp_path / "tree", SKIPS, environment, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert "the tool is not here" in done.stdout
+    assert ("CI is set: 1 skipped" in done.stdout) == bool(code)
 
 
 def test_a_failure_names_its_seed(tmp_path: Path) -> None:

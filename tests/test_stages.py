@@ -48,6 +48,16 @@ def test_adds_up_by_stage_and_gives_what_was_done_for_others_its_own(
     assert list(found.values()) == ["2.00", "45.00", "100.00"]
 
 
+def test_counts_once_what_workers_did_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "stages"
+    monkeypatch.setenv(stages.VARIABLE, str(file))
+    meter = stages.Meter(workers=2)
+    for _ in range(2):
+        meter.pytest_runtest_logreport(told("tests/test_clock.py::test_a", 30.0))
+    meter.pytest_sessionfinish()
+    assert "\t30.00\n" in file.read_text()
+
+
 def test_says_what_took_longer_than_it_may() -> None:
     lines = ["compile\t240", "fast, Python 3.11\t150.0", "compile\t300", "fuzz\t9999", "power cuts\t100"]
     rows = stages.table(lines).splitlines()
