@@ -8,19 +8,20 @@ import os
 import sys
 import tempfile
 from argparse import Namespace
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 
 from app.cli import client, offline, places
 from app.clock import SystemClock
 from app.config import load_file
 from app.config.settings import Board
-from app.errors import Theirs
+from app.errors import Theirs, Unable
 from app.install.places import Places
 from app.mcu import boards, images, toolchain
 from app.mcu.flash import Flash
 from app.mcu.greeting import Greeting, greet
 from app.mcu.native_codec import NativeCodec
+from app.update import locks
 
 SERVICE, SOCKET = "plimsoll.service", "plimsoll.socket"
 SERVICE_SECONDS = 120.0  # a stop waits for the venue's last answers
@@ -76,20 +77,31 @@ def flash(arguments: Namespace) -> int:
     unoq = toolchain.UnoQ()
     folder = places.data_dir(arguments)
     board = load_file(places.config_file(arguments)).board
-    job = Flash(Appliance(folder, board), unoq, shelf(folder), say)
-    if arguments.back:
-        job.back()
-    elif arguments.image:
-        job.image(images.read(arguments.image))
-    else:
-        with tempfile.TemporaryDirectory() as place:
-            job.build(lambda: built(unoq, Path(place), board))
+    kept = shelf(folder)
+    job = Flash(Appliance(folder, board), unoq, kept, say)
+    with alone(kept):
+        if arguments.back:
+            job.back()
+        elif arguments.image:
+            job.image(images.read(arguments.image))
+        else:
+            with tempfile.TemporaryDirectory() as place:
+                job.build(lambda: built(unoq, Path(place), board))
     return 0
 
 
 def shelf(folder: Path) -> images.Shelf:
     """The images kept for the board of one data folder; of an installed appliance they belong to root."""
     return images.Shelf((INSTALLED.update if folder == INSTALLED.data else folder) / FOLDER)
+
+
+def alone(kept: images.Shelf) -> AbstractContextManager[None]:
+    """One writer of firmware at a time. Raises Unable while another is at work, or without a place for it."""
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unable("firmware.shelf", kept.folder, hint=error.strerror or str(error)) from None
+    return locks.alone(kept.folder)
 
 
 def built(unoq: toolchain.UnoQ, place: Path, board: Board) -> images.Image:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from app.cli import client, firmware, places
 from app.clock import SystemClock
 from app.config import load_file
 from app.config.settings import Board
-from app.errors import Theirs
+from app.errors import Theirs, Unable
 from app.mcu import images, shipped, toolchain
 from app.mcu.flash import Flash
 from app.mcu.shipped import Shipped
@@ -38,14 +40,17 @@ EXITS = {renewal.WRITTEN: 0, renewal.RESTED: 0, renewal.WAITS: 3, renewal.FAILED
 
 @dataclass(frozen=True, slots=True)
 class UnoQBench:
-    """`renewal.Bench` on the UNO Q this runs on. `open_` as in `Facts`, held for as long as this lives."""
+    """`renewal.Bench` on the UNO Q this runs on. `open_` as in `Facts`, held for as long as this lives;
+    `updater` is the updater's lock, taken for the writing alone: a compiler must not keep a way back waiting.
+    """
 
     folder: Path  # the service's data
     board: Board
     shipped: Shipped
     unoq: toolchain.UnoQ
     shelf: images.Shelf
-    trial: str
+    trial: Callable[[], str]
+    updater: Callable[[], AbstractContextManager[None]]
     open_: str
     say: Callable[[str], None] = firmware.say
 
@@ -64,7 +69,7 @@ class UnoQBench:
             foreign=foreign,
             stopped=bool(told) and (not told["armed"] or foreign),
             open_=self.open_ if told else OPEN[Exposure.UNKNOWN],
-            trial=self.trial,
+            trial=self.trial(),
             kept=kept.artefact.firmware_hash if kept else "",
             kept_version=kept.artefact.protocol_version if kept else 0,
             starts=True,
@@ -78,22 +83,33 @@ class UnoQBench:
     def write(self, firmware_hash: str) -> None:
         """A kept image serves; else this release's sketch is compiled."""
         image = self.shelf.find(firmware_hash, self.unoq.core())
-        if image is not None:
-            self._flash().image(image)
-            return
-        with tempfile.TemporaryDirectory() as place:
-            self._flash().build(lambda: self._built(Path(place), firmware_hash))
+        with ExitStack() as held:
+            if image is not None:
+                self._alone(held)
+                self._flash().image(image)
+                return
+            place = Path(held.enter_context(tempfile.TemporaryDirectory()))
+            self._flash().build(lambda: self._built(place, firmware_hash, held))
 
-    def _built(self, place: Path, firmware_hash: str) -> images.Image:
+    def _alone(self, held: ExitStack) -> None:
+        """Without the updater, and with nothing that it began meanwhile."""
+        held.enter_context(self.updater())
+        if trial := self.trial():
+            raise Unable("update.trial", trial, hint="the board's firmware waits for it")
+
+    def _built(self, place: Path, firmware_hash: str, held: ExitStack) -> images.Image:
         image = firmware.built(self.unoq, place, self.board)
         if image.artefact.firmware_hash != firmware_hash:
             raise Theirs("the release", f"its sketch makes {image}, its list says {firmware_hash}")
+        self._alone(held)
         return image
 
     def back(self) -> None:
         kept = self.shelf.current()
         assert kept is not None, "decided only where one is kept"
-        self._flash().image(kept)
+        with ExitStack() as held:
+            self._alone(held)
+            self._flash().image(kept)
 
     def keep(self) -> None:
         image = self.shelf.writing()
@@ -117,11 +133,14 @@ def renew(arguments: Namespace) -> int:
         return 0
     unoq, clock = toolchain.UnoQ(), SystemClock()
     home, memory = arguments.home or firmware.INSTALLED.home, arguments.memory or firmware.INSTALLED.update
-    with locks.alone(memory), locks.kept(LOCK) as exposure:
-        remembered, _ = state.load(memory, switch.linked(home))
-        bench = UnoQBench(
-            folder, board, shipped.read(), unoq, firmware.shelf(folder), remembered.trial, OPEN[exposure]
-        )
+    shelf = firmware.shelf(folder)
+
+    def trial() -> str:
+        return state.load(memory, switch.linked(home))[0].trial
+
+    with firmware.alone(shelf), locks.kept(LOCK) as exposure:
+        updater = partial(locks.alone, memory)
+        bench = UnoQBench(folder, board, shipped.read(), unoq, shelf, trial, updater, OPEN[exposure])
         job = renewal.Renewal(memory, bench, Teller(memory, clock))
         outcome = job.run()
     firmware.say(job.memory.words or "the board runs this release's firmware")

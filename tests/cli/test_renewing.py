@@ -13,7 +13,7 @@ import pytest
 from app.cli import client, firmware, main, renewing
 from app.mcu import images, shipped, unoq
 from app.mcu.shipped import Shipped
-from app.update import renewal
+from app.update import locks, renewal, state
 from tests.cli.test_firmware import BOARD, said
 from tests.mcu.flashing import OLD, Bench, Greeting
 
@@ -150,3 +150,30 @@ def test_what_it_waits_for_is_told_with_the_updates(
     (bench.home / "memory" / renewal.FILE).write_text("{")
     assert main(["update", "status", *places]) == 0
     assert "Board: firmware.memory" in capsys.readouterr().out
+
+
+def test_a_compiler_keeps_no_way_back_waiting_and_a_release_on_trial_ends_it(
+    bench: Bench, renew: Renew, snapshot: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, really = bench.home / "memory", firmware.built
+
+    def built(*arguments: Any) -> images.Image:
+        with locks.alone(memory):  # as plimsoll-failed would take it
+            state.save(memory, state.Ota(trial="0.2.0-x"))
+        return really(*arguments)
+
+    monkeypatch.setattr(firmware, "built", built)
+    assert renew() == 1
+    assert bench.journal() == ["arduino-cli compile"]
+    assert "0.2.0-x" in renewal.load(memory).words
+    assert renew() == 3 and "on trial" in renewal.load(memory).words
+
+
+def test_two_writers_of_firmware_are_one_too_many(
+    bench: Bench, renew: Renew, snapshot: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with firmware.alone(firmware.shelf(bench.home / "data")):
+        assert renew() == 1
+        assert main(["board", "flash", "--config", str(bench.home / "plimsoll.toml")]) == 1
+    assert capsys.readouterr().err.count("update.busy") == 2
+    assert bench.journal() == []

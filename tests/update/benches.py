@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,8 @@ class Machine:
         carried = Shipped(1, {"unoq": NEW})
         unoq: Any = self
         return UnoQBench(
-            self.folder, Board(), carried, unoq, self.shelf, self.trial, self.open_, self.said.append
+            *(self.folder, Board(), carried, unoq, self.shelf, lambda: self.trial),
+            *(nullcontext, self.open_, self.said.append),
         )
 
     def run(self) -> str:
