@@ -9,7 +9,7 @@ each WORK CALL STRIDE FLUSH    at each STRIDEth CALL of a short run, and at its 
 fail WORK CALL STRIDE ERROR    no cut: that call fails with ERROR, once
 full ROOM...                   no cut: the disk of a journal has ROOM KB left
 
-WORK is `journal` or one of tests.power.files.
+WORK is `journal` or one of tests.power.files or tests.power.backups.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from tests.conftest import SEED
 from tests.guards import ROOT
-from tests.power import checking, files
+from tests.power import backups, checking, files
 from tests.power.disk import Disk, in_memory, strace
 
 LEDGER = (sys.executable, "-m", "tests.power.ledger")
@@ -61,6 +61,14 @@ def work_of(name: str, flush: str = "kept") -> Work:
             lambda data: [*LEDGER, str(data), "--steps", str(STEPS)],
             checking.problems,
             JOURNAL,
+            DISK_MB,
+        )
+    if name in backups.KINDS:
+        return Work(
+            lambda data: backups.prepare(data, name),
+            lambda data: [sys.executable, "-m", "tests.power.backups", str(data), name],
+            lambda data, lines: backups.problems(data, name, lines),
+            (),
             DISK_MB,
         )
     names = files.KINDS[name].names if name in files.KINDS else ()
