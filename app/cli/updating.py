@@ -28,6 +28,7 @@ from app.update.telling import Teller
 
 if TYPE_CHECKING:
     from app.update.check import Source
+    from app.update.decide import Offer
 
 WHATS = {
     "check": "say what there is to install; downloads nothing",
@@ -287,6 +288,8 @@ def _start(unit: str) -> bool:
 
 
 def _switch(arguments: Namespace) -> int:
+    from app.update import check  # before the wait: who is waited for may renew the copy that we run from
+
     order = orders.take(arguments.memory)
     if order is None and not wanted(places.config_file(arguments)).automatic:
         return 0
@@ -296,18 +299,13 @@ def _switch(arguments: Namespace) -> int:
         with _told(driver.teller, "switch", telling.FAILED):
             if order.what == orders.ROLLBACK:
                 return _ended(driver.roll_back(order.now), wanted=WENT_BACK)
-            return _install(arguments, driver, order.now)
+            memory, source, machine = arguments.memory, _source(arguments), here(arguments.home)
+            folders = memory / DOWNLOADS, memory / ADOPTED
+            found = check.adopt(*folders, source, machine, driver.ota, SystemClock())
+            return _install(driver, *found, order.now) if found else 0
 
 
-def _install(arguments: Namespace, driver: Driver, now: bool) -> int:
-    from app.update import check
-
-    memory, source = arguments.memory, _source(arguments)
-    machine, adopted = here(arguments.home), memory / ADOPTED
-    found = check.adopt(memory / DOWNLOADS, adopted, source, machine, driver.ota, SystemClock())
-    if found is None:
-        return 0
-    offer, file = found
+def _install(driver: Driver, offer: Offer, file: Path, now: bool) -> int:
     outcome = driver.apply(offer, file, now)
     if outcome != WAITS:
         file.unlink()
