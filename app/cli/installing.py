@@ -24,7 +24,7 @@ from app.errors import PlimsollError, Refused, SettingsError, clean
 from app.install import answers, doctor, removal, steps
 from app.install.host import Door, Host, Image
 from app.install.places import Places
-from app.update.artifact import ARTIFACT_VARIABLE
+from app.update.artifact import ARTIFACT_VARIABLE, cache
 from app.web.claim import CODE_FILE, SetupCode
 from app.web.login import PASSWORD_FILE
 
@@ -65,7 +65,7 @@ def uninstall(arguments: Namespace) -> int:
             "This deletes the journal, all backups, the settings and the key. Type purge to go on: ", "purge"
         )
     removal.run(
-        removal.Removal(places, host, arguments.purge),
+        removal.Removal(places, host, arguments.purge, None if arguments.root else cache()),
         lambda step, done: print(f"  {step:22} {done or 'nothing to do'}", flush=True),
     )
     _told(host)

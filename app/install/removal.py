@@ -18,16 +18,20 @@ from app.install.host import Door
 from app.install.places import OWN_UNITS, UPDATE_USER, USER, Places, user_id
 
 RULES_FILE = "60-plimsoll.rules"
+STAMPS = "var/lib/systemd/timers"  # when a timer that is caught up ran last
 FIRST_AWAY = (".timer", ".path", ".socket", ".service", ".target")  # nothing may start what was just stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """`purge` takes data, settings, backups and users too."""
+    """`purge` takes data, settings, backups and users too; `cache` is where the file of the installer unpacked
+    itself.
+    """
 
     places: Places
     host: Door
     purge: bool = False
+    cache: Path | None = None
 
 
 def require(exposed: str, told: bool) -> None:
@@ -80,6 +84,7 @@ def _made(job: Removal) -> Iterator[Path]:
     if job.purge:
         named += job.places.units.glob(f"{OWN_UNITS}*.d/*")
     named += [job.places.rules / RULES_FILE, job.places.command]
+    named += (job.places.root / STAMPS).glob(f"stamp-{OWN_UNITS}*")
     yield from (path for path in dict.fromkeys(named) if path.exists() or path.is_symlink())
 
 
@@ -94,7 +99,8 @@ def _reload(job: Removal) -> str:
 
 
 def _releases(job: Removal) -> str:
-    return _tree(job.places, job.places.home)
+    folders = (job.places.home, *([job.cache] if job.cache else []))
+    return ", ".join(filter(None, (_tree(job.places, folder) for folder in folders)))
 
 
 def _purge(job: Removal) -> str:

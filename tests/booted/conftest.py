@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests import bundled
 from tests.booted import roots
+from tests.booted.appliance import SERVICE, Appliance
+from tests.booted.outcomes import Outcomes
 
 HERE = Path(__file__).parent
+kept = Outcomes()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,3 +50,48 @@ def _system(suite: str) -> Path:
         return roots.root(suite)
     except roots.UnavailableError as error:
         pytest.skip(str(error))
+
+
+class Installed(NamedTuple):
+    """A stopped machine's root to copy, and what was printed on the way."""
+
+    root: Path
+    said: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def installing(trixie: Path, artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """Debian 13 with the artifact installed twice, set up with the simulator, and shut down."""
+    folder = tmp_path_factory.mktemp("installed")
+    with Appliance(trixie, folder) as box:
+        box.boot()
+        said = {"install": box.install(artifact)}
+        said["page"] = box.page()[1]
+        said["stop entries"] = str(box.post("/api/stop-entries")[0])
+        said["again"] = box.install(artifact)
+        said["setup"] = box.set_up()
+        box.set('clock = "system"', 'clock = "simulator"')
+        box.systemctl("restart", SERVICE)
+        box.ready()
+        said["doctor"] = box.plimsoll("doctor", check=False)
+        box.stop()
+        yield Installed(box.root, said)
+
+
+@pytest.fixture(scope="session")
+def installed(installing: Installed) -> Path:
+    """The root of an installed appliance, to be copied by an Appliance."""
+    return installing.root
+
+
+@pytest.fixture(scope="session")
+def outcomes() -> Iterator[Outcomes]:
+    """What each fault led to; printed with the summary and written to `build/booted.txt`."""
+    yield kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if kept.rows:
+        terminalreporter.section("faults on a booted machine")
+        terminalreporter.write(kept.table())
+        kept.write()

@@ -42,7 +42,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tests.booted import roots
 
@@ -99,7 +99,7 @@ class Machine:
         self.write("/etc/systemd/network/10-lan.network", NETWORK)
         self.write("/etc/tmpfiles.d/clock.conf", f"f {SYNCHRONIZED}\n")  # the host keeps the time
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -42,6 +42,15 @@ def test_stops_and_removes_what_was_installed_and_keeps_what_is_the_owners(place
     assert removal.kept(places) == ["/etc/plimsoll", "/var/lib/plimsoll", "/var/lib/plimsoll-update"]
 
 
+def test_takes_away_what_systemd_and_the_installers_file_kept(places: Places, tmp_path: Path) -> None:
+    cache, stamp = tmp_path / "cache/plimsoll", places.root / removal.STAMPS / "stamp-plimsoll-backup.timer"
+    for file in (cache / "0.1.0/app.py", stamp):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    removal.run(Removal(places, Machine(places.root), cache=cache), lambda step, done: None)
+    assert not cache.exists() and not stamp.exists()
+
+
 def test_purge_leaves_nothing(places: Places) -> None:
     said = remove(places, purge=True)
     assert "user plimsoll" in said["data, settings, users"]

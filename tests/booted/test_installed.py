@@ -1,0 +1,195 @@
+"""The file an owner gets, on a fresh Debian 13: installed, set up, found from the LAN, taken away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.booted.appliance import ANSWERS, DATA, FILE, KEY, PORT, SERVICE, Appliance
+from tests.booted.conftest import Installed
+from tests.booted.machine import ADDRESS
+from tests.booted.outcomes import Outcomes
+
+UNIT = f"/etc/systemd/system/{SERVICE}"
+MDNS = """
+import socket, struct, sys
+name = b"".join(bytes([len(part)]) + part.encode() for part in sys.argv[1].split(".")) + b"\\0"
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.168.77.1"))
+asker.settimeout(2)
+asker.sendto(struct.pack(">6H", 1, 0, 1, 0, 0, 0) + name + struct.pack(">2H", 1, 1), ("224.0.0.251", 5353))
+print(socket.inet_ntoa(asker.recv(1500)[-4:]))
+"""
+PRIVILEGED = ("/api/rearm", "/api/flatten", "/api/halt", "/api/logout")
+# What an uninstall without --purge says it keeps; the journal of systemd and what this test put there itself.
+KEPT = (DATA, "/var/lib/plimsoll-update", "/etc/plimsoll", "/var/log/journal", FILE)
+
+
+@pytest.fixture(scope="module")
+def running(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    with Appliance(installed, tmp_path_factory.mktemp("installed")) as machine:
+        machine.boot()
+        yield machine
+
+
+@pytest.fixture
+def box(running: Appliance) -> Appliance:
+    running.systemctl("reset-failed")
+    running.systemctl("start", SERVICE)
+    running.ready()
+    return running
+
+
+def test_installs_and_says_where_the_page_is(installing: Installed) -> None:
+    said = installing.said["install"]
+    assert "http://plimsoll.local:8080/" in said and "sudo plimsoll setup" in said
+    assert re.search(r"one-time code +([A-Z2-7]{4}-){3}[A-Z2-7]{4}", said)
+
+
+def test_the_page_answers_before_the_setup(installing: Installed) -> None:
+    assert "<title>" in installing.said["page"]
+
+
+def test_a_second_run_changes_nothing(installing: Installed) -> None:
+    steps = [line.split(None, 1) for line in installing.said["again"].splitlines() if line.startswith("  ")]
+    assert steps and all("unchanged" in line[1] for line in steps), installing.said["again"]
+
+
+def test_the_doctor_finds_nothing_bad_after_the_setup(installing: Installed) -> None:
+    assert "BAD" not in installing.said["doctor"] and "ok    service" in installing.said["doctor"]
+    assert "The service starts again with it." in installing.said["setup"]
+
+
+def test_the_page_is_found_by_name_from_the_lan(box: Appliance) -> None:
+    def asked() -> str:
+        return box.on_lan("python3", "-I", "-c", MDNS, "plimsoll.local").stdout.strip()
+
+    assert box.until(asked, "an answer to plimsoll.local") == ADDRESS
+    by_name = box.visit("/", port=PORT, Host=f"plimsoll.local:{PORT}")
+    by_number = box.visit("/", port=PORT)
+    assert (by_name[0], by_number[0]) == (200, 200)
+    assert box.visit("/", port=PORT, Host="evil.example")[0] in (400, 403, 421)
+
+
+def test_the_lan_may_read_and_stop_entries_and_nothing_else(box: Appliance) -> None:
+    """No password is set yet: whoever reaches the page may look and stop, and may not start anything."""
+    box.plimsoll("rearm")
+    box.active()
+    assert box.visit("/api/snapshot", port=PORT)[0] == 200
+    for path in PRIVILEGED:
+        assert box.post(path)[0] in (401, 404), path
+    assert box.post("/api/claim", {"code": "AAAA-AAAA-AAAA-AAAA", "password": "a long password"})[0] in (
+        401,
+        403,
+    )
+    assert box.told()["state"] == "active"
+    status, said = box.post("/api/stop-entries")
+    assert status == 200, said
+    box.until(lambda: box.told()["state"] != "active", "no entries")
+    assert box.post("/api/rearm")[0] == 404
+    assert box.told()["state"] != "active"
+
+
+def test_the_key_is_for_the_unit_alone(box: Appliance) -> None:
+    copy = box.run("stat", "--format=%a %U", f"/run/credentials/{SERVICE}/{Path(KEY).name}").stdout.split()
+    assert copy[0] in ("400", "440")
+    for path in (KEY, f"/run/credentials/{SERVICE}/{Path(KEY).name}"):
+        assert box.run("setpriv", "--reuid=nobody", "--clear-groups", "cat", path, check=False).returncode
+    assert "demo-key" not in box.journal(SERVICE) and "demo-key" not in box.status_line()
+    environment = box.run("cat", f"/proc/{box.pid}/environ").stdout
+    assert "demo-key" not in environment
+
+
+def test_an_empty_key_is_told_and_a_missing_one_made(box: Appliance, outcomes: Outcomes) -> None:
+    box.write(KEY, "", 0o600)
+    box.systemctl("restart", SERVICE)
+    assert "topstepx.key" in box.told()["safe"] and box.page()[0] == 200
+    outcomes.tell("the venue's key is empty", "safe mode: page and CLI say so")
+    (box.root / KEY.lstrip("/")).unlink()
+    done = box.run("plimsoll", "doctor", check=False)
+    assert done.returncode == 1 and "systemd will not start the service" in done.stdout
+    box.systemctl("stop", SERVICE)
+    box.systemctl("start", SERVICE, check=False)
+    box.until(lambda: "ended five times" in box.page()[1], "the safe page")
+    outcomes.tell(
+        "the venue's key is missing", "the service does not start; the safe page; doctor names the key"
+    )
+    box.run(FILE, "install")
+    box.write(KEY, "demo-key\n", 0o600)
+    box.systemctl("reset-failed")
+    box.systemctl("restart", SERVICE)
+    assert "safe" not in box.told()
+
+
+def test_a_unit_edited_by_hand_is_found_and_put_right(box: Appliance, outcomes: Outcomes) -> None:
+    shipped = box.read(UNIT)
+    box.write(UNIT, shipped.replace("NoNewPrivileges=yes", "NoNewPrivileges=no"))
+    assert box.value(SERVICE, "NeedDaemonReload") == "yes"
+    done = box.run("plimsoll", "doctor", check=False)
+    assert done.returncode == 1 and f"not as shipped: {UNIT}" in done.stdout
+    box.run(FILE, "install")
+    assert box.read(UNIT) == shipped
+    assert box.show(SERVICE, "NeedDaemonReload", "NoNewPrivileges") == {
+        "NeedDaemonReload": "no",
+        "NoNewPrivileges": "yes",
+    }
+    outcomes.tell("a unit edited by hand", "doctor names it, install puts it right")
+
+
+def test_is_shut_in_as_tightly_as_it_says(box: Appliance) -> None:
+    assert exposure(box) <= 1.1
+    pid = str(box.pid)
+    seen = box.run("nsenter", "-t", pid, "-m", "-r", "ls", "/").stdout.split()
+    assert {"home", "boot", "srv", "mnt"}.isdisjoint(seen)
+    status = box.run("cat", f"/proc/{pid}/status").stdout
+    assert "CapEff:\t0000000000000000" in status and "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+    assert int(box.run("cat", f"/proc/{pid}/stat").stdout.rsplit(")")[-1].split()[16]) == -5, "its priority"
+
+
+def test_a_board_at_a_usb_port_is_let_in_and_missed(box: Appliance, outcomes: Outcomes) -> None:
+    """Its drop-in lets devices come and go; without one trading is closed, and the page says why."""
+    usb = ANSWERS.replace('board = "none"', 'board = "serial"\ndevice = "/dev/ttyACM0"')
+    box.answer(usb)
+    box.until(lambda: box.value(SERVICE, "PrivateDevices") == "no", "the drop-in")
+    box.ready()
+    assert exposure(box) <= 1.8
+    box.until(lambda: "panel" in box.reasons() or "board" in box.status_line(), "the missing board is told")
+    assert box.told()["state"] == "halted" and box.page()[0] == 200
+    refused = box.run("plimsoll", "rearm", check=False)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    outcomes.tell(
+        "the board's serial port is gone at start", "READY, halted, the board named; page and CLI answer"
+    )
+    box.answer(ANSWERS)
+    box.until(lambda: box.value(SERVICE, "PrivateDevices") == "yes", "no drop-in")
+    box.ready()
+
+
+def test_leaves_nothing_but_what_it_says(installed: Path, trixie: Path, tmp_path: Path) -> None:
+    with Appliance(installed, tmp_path) as box:
+        box.boot()
+        box.ready()
+        said = box.plimsoll("uninstall")
+        assert f"Kept: /etc/plimsoll, {DATA}, /var/lib/plimsoll-update" in said
+        assert box.visit("/", port=PORT)[0] == 0
+        assert box.run("systemctl", "list-unit-files", "--no-legend", "plimsoll*", check=False).stdout == ""
+        box.run("rm", "/etc/systemd/system/venue.service")
+        box.stop()
+        left = [name for name in names(box.root) - names(trixie) if "plimsoll" in name]
+        assert [name for name in sorted(left) if not name.startswith(KEPT)] == []
+        assert DATA in left and "/etc/plimsoll/plimsoll.toml" in left
+        box.boot()
+
+
+def exposure(box: Appliance) -> float:
+    said = box.run("systemd-analyze", "security", "--no-pager", SERVICE).stdout
+    found = re.search(r"exposure level for plimsoll.service: ([0-9.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+def names(root: Path) -> set[str]:
+    return {f"/{path.relative_to(root)}" for path in root.rglob("*")}
