@@ -1,5 +1,5 @@
 """A disk that is full from one operation on, for each of them: `python -m tests.update.filling FOLDER` prints
-a line a case. Each case is a process of its own, which this one forks: an audit hook stays in its interpreter.
+a line a case. Each case is a process of its own, which this one forks, for audit hooks stay where they are.
 """
 
 from __future__ import annotations
