@@ -72,13 +72,11 @@ class UnoQBench:
             trial=self.trial(),
             kept=kept.artefact.firmware_hash if kept else "",
             kept_version=kept.artefact.protocol_version if kept else 0,
-            starts=True,
             writing=writing.artefact.firmware_hash if writing else "",
         )
-        return self._with_core(facts, kept) if kept and (facts.writing or facts.due) else facts
-
-    def _with_core(self, facts: Facts, kept: images.Image) -> Facts:
-        return replace(facts, starts=kept.artefact.core == self.unoq.core())
+        if kept and (facts.writing or facts.due):  # else nobody asks, and arduino-cli need not begin
+            return replace(facts, starts=kept.artefact.core == self.unoq.core())
+        return facts
 
     def write(self, firmware_hash: str) -> None:
         """A kept image serves; else this release's sketch is compiled."""
@@ -143,5 +141,5 @@ def renew(arguments: Namespace) -> int:
         bench = UnoQBench(folder, board, shipped.read(), unoq, shelf, trial, updater, OPEN[exposure])
         job = renewal.Renewal(memory, bench, Teller(memory, clock))
         outcome = job.run()
-    firmware.say(job.memory.words or "the board runs this release's firmware")
+    firmware.say(job.memory.words or "nothing to renew")
     return EXITS[outcome]
