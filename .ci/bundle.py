@@ -45,11 +45,11 @@ SHEBANG = b"#!/usr/bin/python3 -sE\n"  # Debian's own Python, not what a user pu
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can say
 MAIN = '''\
-"""Starts the release this file lies in; see app.update.artifact."""
+"""Starts the release this file lies in; see app.update.starting."""
 
 import sys
 
-from app.update.artifact import begin
+from app.update.starting import begin
 
 begin(sys.path[0])
 

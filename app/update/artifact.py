@@ -189,25 +189,20 @@ def _sha256(file: object) -> str:
     return digest.hexdigest()
 
 
-def begin(place: str) -> None:
-    """First call of the release's `__main__`: `place` is the artifact, or the folder it was unpacked to.
+def become_unpacked(file: Path) -> None:
+    """Unpack the artifact that is running, unless that was done before, and become the unpacked program.
 
-    Returns when the release runs from a folder, with that folder's real path in front of `sys.path`; out of
-    the file it unpacks and becomes the unpacked program.
+    Ends the program where the artifact is for another Python or machine; raises Damaged, OSError.
     """
-    real = Path(os.path.realpath(place))  # not the link to the current release, which may move under us
-    if real.is_dir():
-        sys.path[0] = str(real)
-        return
-    manifest = manifest_of(real)
+    manifest = manifest_of(file)
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if running not in manifest.pythons or os.uname().machine != manifest.arch:
         wanted = f"Python {' or '.join(manifest.pythons)} on {manifest.arch}"
         sys.exit(f"plimsoll: this file is for {wanted}, here is {running} on {os.uname().machine}")
     folder = cache() / manifest.name
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unpack(real, folder)
-    os.environ[ARTIFACT_VARIABLE] = str(real)
+    unpack(file, folder)
+    os.environ[ARTIFACT_VARIABLE] = str(file)
     # Isolated as the file's own first line says: a release never reads the user's packages.
     os.execv(sys.executable, [sys.executable, "-sE", str(folder / "__main__.py"), *sys.argv[1:]])
 

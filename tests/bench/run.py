@@ -44,6 +44,7 @@ JOBS = (
     "trade_update",
     "indicators_batch",
     "broadcast",
+    "artifact",
 )
 JOB_SECONDS = (
     900  # the longest job takes some two minutes on a quiet machine; the board is several times slower

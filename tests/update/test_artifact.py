@@ -24,16 +24,16 @@ from tests.guards import ROOT
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MAIN = """\
 import os, sys
-from app.update.artifact import begin
+from app.update.starting import begin
 begin(sys.path[0])
 print(sys.path[0], *sys.argv[1:], os.environ.get("PLIMSOLL_ARTIFACT", "-"))
 """
+SOURCES = ("app/update/starting.py", "app/update/artifact.py", "app/durable.py")
 FILES = {
     "__main__.py": MAIN.encode(),
     "app/__init__.py": b"",
     "app/update/__init__.py": b"",
-    "app/update/artifact.py": (ROOT / "app" / "update" / "artifact.py").read_bytes(),
-    "app/durable.py": (ROOT / "app" / "durable.py").read_bytes(),
+    **{name: (ROOT / name).read_bytes() for name in SOURCES},
     "native/x.so": bytes(range(256)) * 40,
 }
 
@@ -203,6 +203,16 @@ def test_runs_from_the_cache_where_it_unpacked_itself_once(tmp_path: Path) -> No
         done = run(file, tmp_path / "home", "one", "two")
         assert (done.returncode, done.stdout) == (0, f"{folder} one two {file}\n"), done.stderr
     assert left(folder.parent) == [folder.name]
+
+
+def test_a_release_in_its_folder_does_without_what_only_the_file_needs(tmp_path: Path) -> None:
+    """Importing what unpacks is a fifth of a short command's time."""
+    folder = tmp_path / "1.2.3"
+    unpack(made(tmp_path / "a"), folder)
+    (folder / "__main__.py").write_text(MAIN + "print(*sys.modules)\n")
+    done = run(folder, tmp_path)
+    ours = {name for name in done.stdout.split() if name.startswith("app.")}
+    assert ours == {"app.update", "app.update.starting"}, done.stderr
 
 
 def test_a_release_that_is_linked_runs_from_its_real_folder(tmp_path: Path) -> None:
