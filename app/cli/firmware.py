@@ -107,7 +107,9 @@ def alone(kept: images.Shelf) -> AbstractContextManager[None]:
 def built(unoq: toolchain.UnoQ, place: Path, board: Board) -> images.Image:
     """This version's firmware, compiled in `place`."""
     sketch_name = GUEST if board.mode == "guest" else OWNER
-    said = toolchain.call([sys.executable, SKETCHER, "sketch", place, sketch_name], toolchain.LINE_SECONDS)
+    # Root may have another user's HOME here, whose packages are nobody's business.
+    sketcher = [sys.executable, "-sEB", SKETCHER, "sketch", place, sketch_name]
+    said = toolchain.call(sketcher, toolchain.LINE_SECONDS)
     try:
         told = json.loads(said)
         sketch, firmware_hash, version = Path(told["sketch"]), told["firmware_hash"], told["protocol_version"]

@@ -221,3 +221,18 @@ async def test_greets_a_board_over_its_port(firmwares: dict[str, Path], tmp_path
             with pytest.raises(Unreachable):
                 await greet(way, NativeCodec(), SystemClock(), 300)
     assert told.firmware_hash == said(BOARD / "build.py", "hash", "linux")
+
+
+def test_what_puts_the_sketch_together_reads_no_user_s_packages(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def call(words: list[str | Path], seconds: float) -> str:
+        asked.append([str(word) for word in words])
+        raise Later("sketch", "enough")
+
+    monkeypatch.setattr(firmware.toolchain, "call", call)
+    with pytest.raises(Later):
+        firmware.built(bench.unoq(), bench.home, Board())
+    assert asked[0][1] == "-sEB"
