@@ -108,7 +108,7 @@ def built(unoq: toolchain.UnoQ, place: Path, board: Board) -> images.Image:
     """This version's firmware, compiled in `place`."""
     sketch_name = GUEST if board.mode == "guest" else OWNER
     # Root may have another user's HOME here, whose packages are nobody's business.
-    sketcher = [sys.executable, "-sEB", SKETCHER, "sketch", place, sketch_name]
+    sketcher: list[str | Path] = [sys.executable, "-sEB", SKETCHER, "sketch", place, sketch_name]
     said = toolchain.call(sketcher, toolchain.LINE_SECONDS)
     try:
         told = json.loads(said)
