@@ -1,7 +1,8 @@
 """Sends alerts to `notify.url`: one HTTPS POST each, as ntfy and most webhooks understand it.
 
-Off the trading path: a queue of its own, a thread for the blocking request, and whatever happens here is
-logged and tried again later. A message that is a day old is no news and is dropped.
+Off the trading path: a queue of its own, a thread for the blocking request, which holds neither the loop nor
+the end of the process, and whatever happens here is logged and tried again later. A message that is a day old
+is no news and is dropped.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
+import socket
 import ssl
+import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.header import Header
+from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
+from app.aside import aside
 from app.clock import NS, Clock, pause
 from app.config import Notify, Secret, read_secret
 from app.engine.snapshot import Snapshot
@@ -25,6 +31,9 @@ from app.ops.alerts import Alert, Alerts
 LOOK_NS = 1 * NS  # between two looks: every condition is counted in seconds
 QUEUE_LIMIT = 50  # alerts that wait; a box that has more to say has said it
 TIMEOUT_S = 10.0  # of each step of a request; a phone's push service answers within one
+DEADLINE_S = (
+    60.0  # of a whole request: a server that sends a byte now and then is no better than a silent one
+)
 FIRST_PAUSE_NS = 5 * NS
 LONGEST_PAUSE_NS = 600 * NS
 NEWS_NS = 24 * 3_600 * NS  # an older alert is not sent any more
@@ -54,7 +63,12 @@ def post(target: Target, alert: Alert) -> None:
     """Send one alert, blocking. Raises Unreachable (try again) or Refused (this will not work)."""
     parts = urlsplit(target.url)
     connection = _connection(parts)
+    overdue: threading.Timer | None = None
     try:
+        connection.connect()
+        overdue = threading.Timer(DEADLINE_S, _hang_up, (connection.sock,))  # the answer may take it over
+        overdue.daemon = True
+        overdue.start()
         connection.request(
             "POST", parts.path or "/", alert.text.encode()[:TEXT_LIMIT], _headers(target, alert)
         )
@@ -67,6 +81,8 @@ def post(target: Target, alert: Alert) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable("notify", error) from None
     finally:
+        if overdue is not None:
+            overdue.cancel()
         connection.close()
     if answer.status in (408, 425, 429) or answer.status >= 500:
         raise Unreachable("notify", f"HTTP {answer.status} {clean(said)}")
@@ -80,6 +96,12 @@ def _connection(parts: SplitResult) -> http.client.HTTPConnection:
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
     return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+
+
+def _hang_up(link: socket.socket) -> None:
+    """End a request from another thread: whatever reads or writes it fails at once. TLS is not asked."""
+    with suppress(OSError):
+        socket.socket.shutdown(link, socket.SHUT_RDWR)
 
 
 def _headers(target: Target, alert: Alert) -> dict[str, str]:
@@ -131,7 +153,7 @@ class Notifier:
         pause_ns = FIRST_PAUSE_NS
         while self.clock.mono_ns() - put_ns < NEWS_NS:
             try:
-                await asyncio.to_thread(post, self.target, alert)
+                await aside("notify", partial(post, self.target, alert))
                 return
             except Unreachable as error:
                 log.warning("%s not sent, again in %d s: %s", alert.code, pause_ns // NS, error)

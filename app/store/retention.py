@@ -29,7 +29,7 @@ STATE_DAYS: Mapping[str, int | None] = {
     "latch": FOR_EVER,
     "goals": FOR_EVER,
     "tag_counter": FOR_EVER,
-    "strategy_states": FOR_EVER,
+    "strategy_states": FOR_EVER,  # with the fills, each under its strategy, they are a strategy's metrics
     "events": 730,  # the owner's list; two tax years
     "audit": FOR_EVER,  # who did what is never forgotten
     "native_differences": FOR_EVER,  # there should be none, and each is a case for a test

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, ClassVar
 
 import pytest
@@ -19,6 +20,7 @@ from app.clock import NS, VirtualClock
 from app.config import Secret, load
 from app.engine.snapshot import Snapshot
 from app.errors import Refused, SettingsError, Unreachable
+from app.ops import notifier
 from app.ops.alerts import Alert
 from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
 from tests.guards import PATIENCE
@@ -94,9 +96,9 @@ def test_a_dead_server_is_unreachable() -> None:
         post(Target(address), HALTED)
 
 
-async def notified(clock: VirtualClock, notifier: Notifier, posts: int, step_ns: int) -> None:
+async def notified(clock: VirtualClock, sender: Notifier, posts: int, step_ns: int) -> None:
     """Run the notifier, moving time on, until the receiver has got `posts`."""
-    task = asyncio.create_task(notifier.run())
+    task = asyncio.create_task(sender.run())
     try:
         async with asyncio.timeout(PATIENCE):
             while len(_Receiver.got) < posts:
@@ -107,53 +109,114 @@ async def notified(clock: VirtualClock, notifier: Notifier, posts: int, step_ns:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@contextmanager
+def dripping(first: bytes, over: Event) -> Iterator[tuple[str, Event]]:
+    """A server that takes a request, sends `first` and then a byte now and then, until `over`. Yields its URL
+    and what tells that it is done with its caller.
+    """
+    listener, gone = socket.create_server(("127.0.0.1", 0)), Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            link, _ = listener.accept()
+            with link:
+                link.sendall(first)
+                link.settimeout(0.01)
+                while not over.is_set():
+                    link.sendall(b"x")
+                    with suppress(TimeoutError):
+                        if not link.recv(65_536):
+                            break
+        gone.set()
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", gone
+    finally:
+        over.set()
+        listener.close()
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_endless_answer_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+    monkeypatch.setattr(notifier, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(notifier, "REPLY_LIMIT", 10**9)
+    with dripping(first, Event()) as (url, gone):
+        with suppress(Unreachable):  # a body that breaks off may do, its status came
+            post(Target(url), HALTED)
+        assert gone.wait(PATIENCE)
+
+
+async def test_a_server_that_hangs_holds_neither_the_loop_nor_the_end() -> None:
+    clock = VirtualClock(0)
+    over = Event()
+    with dripping(b"HTTP/1.1 200 OK\r\nX: ", over) as (url, gone):
+        sender = Notifier(Target(url), clock)
+        sender.put(HALTED)
+        sending = asyncio.create_task(sender.run())
+        async with asyncio.timeout(PATIENCE):
+            while not any(thread.name == "notify" for thread in threading.enumerate()):
+                await asyncio.sleep(0)
+            for _ in range(1000):
+                sender.put(HALTED)  # whoever tells something is never held up
+                await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        (hanging,) = [thread for thread in threading.enumerate() if thread.name == "notify"]
+        assert hanging.daemon and not gone.is_set()
+        over.set()
+        hanging.join(PATIENCE)
+
+
 async def test_tries_again_with_longer_pauses_and_keeps_the_order() -> None:
     clock = VirtualClock(0)
     with receiving(500, 503, 200, 200) as url:
-        notifier = Notifier(Target(url), clock)
-        notifier.put(HALTED)
-        notifier.put(Alert("normal", "Plimsoll: back to normal", "Active", 3))
-        await notified(clock, notifier, 4, FIRST_PAUSE_NS)
+        sender = Notifier(Target(url), clock)
+        sender.put(HALTED)
+        sender.put(Alert("normal", "Plimsoll: back to normal", "Active", 3))
+        await notified(clock, sender, 4, FIRST_PAUSE_NS)
     assert [headers["Tags"] for _, headers, _ in _Receiver.got] == ["halted", "halted", "halted", "normal"]
 
 
 async def test_gives_up_what_is_refused_and_sends_the_next() -> None:
     clock = VirtualClock(0)
     with receiving(404, 200) as url:
-        notifier = Notifier(Target(url), clock)
-        notifier.put(HALTED)
-        notifier.put(Alert("normal", "x", "Active", 3))
-        await notified(clock, notifier, 2, NS)
+        sender = Notifier(Target(url), clock)
+        sender.put(HALTED)
+        sender.put(Alert("normal", "x", "Active", 3))
+        await notified(clock, sender, 2, NS)
     assert [headers["Tags"] for _, headers, _ in _Receiver.got] == ["halted", "normal"]
 
 
 async def test_old_news_is_dropped_and_a_full_queue_loses_the_oldest() -> None:
     clock = VirtualClock(0)
     with receiving() as url:
-        notifier = Notifier(Target(url), clock)
-        notifier.put(HALTED)
+        sender = Notifier(Target(url), clock)
+        sender.put(HALTED)
         clock.advance(NEWS_NS)
         for number in range(QUEUE_LIMIT - 1):
-            notifier.put(Alert(str(number), "x", "y", 3))
-        await notified(clock, notifier, QUEUE_LIMIT - 1, 0)
-        notifier.put(HALTED)
+            sender.put(Alert(str(number), "x", "y", 3))
+        await notified(clock, sender, QUEUE_LIMIT - 1, 0)
+        sender.put(HALTED)
         for number in range(QUEUE_LIMIT):
-            notifier.put(Alert(str(number), "x", "y", 3))
-        await notified(clock, notifier, 2 * QUEUE_LIMIT - 1, 0)
+            sender.put(Alert(str(number), "x", "y", 3))
+        await notified(clock, sender, 2 * QUEUE_LIMIT - 1, 0)
     assert "halted" not in [headers["Tags"] for _, headers, _ in _Receiver.got]
 
 
 async def test_watches_the_picture_and_sends_what_is_due() -> None:
     clock, pictures = VirtualClock(0), [seen(journal="disk full"), seen(journal="disk full"), FINE, FINE]
     with receiving() as url:
-        notifier = Notifier(Target(url), clock)
+        sender = Notifier(Target(url), clock)
 
         def picture() -> tuple[Snapshot, str]:
             return (pictures.pop(0) if len(pictures) > 1 else pictures[0]), "Active"
 
-        watching = asyncio.create_task(notifier.watch(picture))
+        watching = asyncio.create_task(sender.watch(picture))
         try:
-            await notified(clock, notifier, 2, NS)
+            await notified(clock, sender, 2, NS)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

@@ -47,6 +47,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 WORK = ("INSERT", "UPDATE", "DELETE", "SELECT")  # transactions and pragmas are no part of what is asked
 NOW = 1_795_000_000_000_000_000
 HALT = Reason(Code.HALT, Kind.PERSON, "*", 1, state=TradingState.HALTED, goal=Goal.FLAT, by="owner")
+BAR = Bar(1, 2, 3, 4, 5, 6)
 EVERYTHING: tuple[Record, ...] = (
     changed("a", bracket=Bracket(8, 12)),
     changed("a", NOW, state=OrderState.WORKING, venue_id=9),
@@ -67,7 +68,7 @@ EVERYTHING: tuple[Record, ...] = (
     TwinException("market", True, "owner", "why", NOW),
     LatencyMeasured("a", 1, 2, 3, 4, 5, 6, NOW),
     VenueCalled("Order/place", 200, 0, 5, 1, NOW),
-    BarClosed("C", 1, Bar(1, 2, 3, 4, 5, 6)),
+    BarClosed("C", 1, BAR),
 )
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.records import Happened, LatencyMeasured, VenueCalled
-from app.store import Store
+from app.clock import SystemClock
+from app.engine.records import BarClosed, Happened, LatencyMeasured, TagsReserved, VenueCalled
+from app.store import Store, open_journal, retention
 from app.store.retention import BITE_ROWS, DAY_NS, FOR_EVER, MARKET_DAYS, STATE_DAYS, stale
+from app.store.rows import MARKET_ROWS, STATE_ROWS
 from app.store.schema import MARKET, STATE, Schema
+from tests.store.program import BAR, EVERYTHING
+from tests.store.program import NOW as WRITTEN_NS
 from tests.store.records import changed, durable, fill
 
 NOW = 1_795_000_000_000_000_000  # 2026-11-18
@@ -78,3 +82,48 @@ def test_a_clock_that_is_not_set_lets_nothing_go(unset: int) -> None:
     assert {table for table, kept in STATE_DAYS.items() if kept is not FOR_EVER} == {
         statement.table for statement, _ in stale(STATE_DAYS, NOW)
     }
+
+
+LETS_GO = {"events", "latencies", "venue_calls"}
+
+
+async def test_retention_on_everything_there_is_counts_what_is_left(tmp_path: Path) -> None:
+    """Every table of both files, filled with rows that are far too old, swept again and again."""
+    store = await open_journal(tmp_path, SystemClock())
+    for record in EVERYTHING:
+        assert await durable(store, record) is None
+    before = counted(tmp_path)
+    assert {file: set(tables) for file, tables in before.items()} == {
+        STATE.file: set(STATE_DAYS), MARKET.file: set(MARKET_DAYS),
+    }  # fmt: skip
+    assert all(count for tables in before.values() for count in tables.values()), "each table holds rows"
+    late = WRITTEN_NS + 4 * 365 * DAY_NS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retention, "trade_date", lambda utc_ns: None)  # beyond the calendar nothing would go
+        for _ in range(3):
+            store.sweep(late)
+            assert await durable(store, TagsReserved(64), BarClosed("C", 1, BAR)) is None
+    left = counted(tmp_path)
+    gone = {table for file in before for table in before[file] if left[file][table] < before[file][table]}
+    assert gone == LETS_GO and all(left[file].get(table, 0) == 0 for file in left for table in LETS_GO)
+    await store.close()
+
+
+def counted(folder: Path) -> dict[str, dict[str, int]]:
+    """Rows of each table of both files."""
+    tables = {STATE.file: STATE_DAYS, MARKET.file: MARKET_DAYS}
+    return {file: {table: rows(folder, file, table) for table in names} for file, names in tables.items()}
+
+
+def test_keeps_for_ever_what_the_books_and_the_strategies_are_judged_by() -> None:
+    kept = {table for days in (STATE_DAYS, MARKET_DAYS) for table, limit in days.items() if limit is FOR_EVER}
+    trades = {"orders", "order_events", "fills"}
+    assert kept >= {"bars", "account_snapshots", "strategy_states", "end_of_days", "audit"} | trades
+    assert MARKET_DAYS["venue_calls"] == 7
+
+
+def test_stores_no_quote() -> None:
+    """A quote is worth its moment: 50 a second and symbol would be 500 MB a day."""
+    assert not [kind.__name__ for kind in (*STATE_ROWS, *MARKET_ROWS) if "quote" in kind.__name__.lower()]
+    columns = " ".join((*STATE.steps, *MARKET.steps)).lower()
+    assert not re.search(r"\b(quotes?|bid|ask)(_ticks)?\b", columns)
