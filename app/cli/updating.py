@@ -44,6 +44,7 @@ WHATS = {
 MEMORY = Path("/var/lib/plimsoll-update")
 DOWNLOADS, ADOPTED = "downloads", "adopted"  # of who may only download, and of who may switch
 LOCK = Path("/run/plimsoll/update.lock")  # the service makes it
+OWN = Path(__file__).resolve().parents[2]  # the updater's copy of a release, or whatever this runs from
 EMBEDDED = Path(__file__).resolve().parents[1] / "update" / "root.json"
 ROOT_LIMIT = 65_536  # bytes
 EVERYWHERE = ("0.0.0.0", "::", "[::]")  # a page there answers on this machine's loopback too
@@ -103,7 +104,8 @@ def run(arguments: Namespace) -> int:
         "rollback": _order,
         "switch": _switch,
     }
-    return called.get(arguments.what, _repair)(arguments)
+    with locks.used(OWN):
+        return called.get(arguments.what, _repair)(arguments)
 
 
 def _only_our_own() -> None:
@@ -288,7 +290,7 @@ def _start(unit: str) -> bool:
 
 
 def _switch(arguments: Namespace) -> int:
-    from app.update import check  # before the wait: who is waited for may renew the copy that we run from
+    from app.update import check
 
     order = orders.take(arguments.memory)
     if order is None and not wanted(places.config_file(arguments)).automatic:

@@ -1,4 +1,6 @@
-"""The two locks: one updater at a time, and the service's word that it must not be stopped now."""
+"""The locks: one updater at a time, the service's word that it must not be stopped now, and the copy of a
+release that an updater runs from.
+"""
 
 from __future__ import annotations
 
@@ -55,3 +57,23 @@ def _held(handle: int) -> Exposure:
     except OSError:
         return Exposure.EXPOSED
     return Exposure.CLEAR
+
+
+@contextmanager
+def used(folder: Path) -> Iterator[None]:
+    """Hold `folder`, of which code is loaded as it is needed: it is not removed meanwhile."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a process holds it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _held(handle) is not Exposure.CLEAR
+    finally:
+        os.close(handle)

@@ -235,6 +235,7 @@ class Driver:
             switch.prune(self._home, (self.ota.good, self.ota.previous))
             self._begin(Step.COPY, self.ota.good)
             switch.copy_updater(self._home, self.ota.good)
+            switch.prune_updaters(self._home)
         except (OSError, Damaged) as error:
             self.teller.decided("untidy", clean(error))
 
@@ -283,6 +284,7 @@ class Driver:
         self._charge()
         if switch.linked(self._home, switch.UPDATER) != self.ota.good and self.ota.good:
             self._tidy()
+        switch.prune_updaters(self._home)
         return RESTED
 
     def _charge(self) -> None:

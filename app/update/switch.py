@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app import durable
-from app.update import artifact
+from app.update import artifact, locks
 from app.update.artifact import Damaged
 
 RELEASES = "releases"
@@ -91,6 +91,11 @@ def copy_updater(home: Path, release: str) -> None:
     begun.rename(folder)
     durable.flush(folder.parent)
     durable.point(home / UPDATER, f"{UPDATERS}/{release}")
-    for path in (home / UPDATERS).iterdir():
-        if path.name != release:
+
+
+def prune_updaters(home: Path) -> None:
+    """Remove the updater's older copies, but none that an updater runs from."""
+    kept = linked(home, UPDATER)
+    for path in (home / UPDATERS).glob("*"):
+        if path.name != kept and not locks.is_used(path):
             shutil.rmtree(path, ignore_errors=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.update import switch
+from app.update import locks, switch
 from app.update.artifact import Damaged
 from tests.update.repositories import made, name_of
 
@@ -74,6 +74,11 @@ def test_promise_17_the_updater_has_a_copy_of_its_own(home: Path) -> None:
     for name in (first, second, second):
         switch.copy_updater(home, name)
         assert switch.linked(home, switch.UPDATER) == name
+    assert {path.name for path in (home / "updaters").iterdir()} == {first, second}
+    with locks.used(home / "updaters" / first):  # code is loaded from there as it is needed
+        switch.prune_updaters(home)
+        assert {path.name for path in (home / "updaters").iterdir()} == {first, second}
+    switch.prune_updaters(home)
     assert [path.name for path in (home / "updaters").iterdir()] == [second]
     assert switch.is_whole(home / "updaters" / second)
     assert not os.path.samefile(
