@@ -184,6 +184,9 @@ def _restarted(places: Places, host: Door, changed: str) -> str:
         return f"{why}. {later}"
     if changed:
         host.run("systemctl", "daemon-reload")
+    host.says(
+        "systemctl", "reset-failed", "plimsoll.service", "plimsoll.socket"
+    )  # what failed before is mended now
     host.run("systemctl", "--no-block", "restart", "plimsoll.socket", "plimsoll.service")
     return "The service starts again with it."
 

@@ -24,9 +24,7 @@ FIRST_AWAY = (".timer", ".path", ".socket", ".service", ".target")  # nothing ma
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """`purge` takes data, settings, backups and users too; `cache` is where the file of the installer unpacked
-    itself.
-    """
+    """`purge` takes data, settings, backups and users too; `cache`: of the installer's file."""
 
     places: Places
     host: Door

@@ -303,6 +303,8 @@ def _start(job: Install) -> str:
     wanted = [name for name in lasting if not _runs(job.host, name)]
     mark = job.places.update / "installed"
     fresh = _marked(mark) != job.manifest.name
+    if fresh or wanted:
+        job.host.says("systemctl", "reset-failed", *units.FIRST)  # what failed before is mended now
     if fresh and units.FIRST[1] not in wanted:
         job.host.run("systemctl", "--no-block", "restart", *units.FIRST)
     if wanted:

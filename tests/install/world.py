@@ -112,6 +112,8 @@ class Machine:
         return ""
 
     def says(self, *command: str) -> bool:
+        if command[1] == "reset-failed":
+            return True
         what = {"is-enabled": "enabled", "is-active": "active"}[command[1]]
         return command[-1] in self.known(what)
 

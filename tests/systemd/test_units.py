@@ -145,9 +145,10 @@ def test_no_service_comes_before_a_socket(unit: Path) -> None:
 def test_one_address_has_one_holder() -> None:
     """Safe mode's socket is the service's own but for who holds it, and the two are never up together."""
     ours, safe = ("plimsoll.socket", "plimsoll-safe.socket")
-    for key in ("ListenStream", "FreeBind", "NoDelay", "Backlog", "FileDescriptorName"):
+    for key in ("ListenStream", "FreeBind", "NoDelay", "ReusePort", "Backlog", "FileDescriptorName"):
         assert values(ours, key) == values(safe, key) != []
     assert set(values(ours, "FileDescriptorName")) <= NAMES
+    assert values(ours, "ReusePort") == ["yes"], "each begins while the other is still being closed"
     assert values(safe, "Conflicts") == [ours]
     assert values("plimsoll-safe.service", "Conflicts") == [f"plimsoll.service {ours}"]
     assert values(ours, "TriggerLimitIntervalSec") == values(safe, "TriggerLimitIntervalSec") == ["0"]
