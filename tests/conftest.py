@@ -30,6 +30,7 @@ hypothesis.settings.load_profile(PROFILE)
 
 
 EVERY_TEST = bool(os.environ.get("PLIMSOLL_GC"))
+SHUFFLED = bool(os.environ.get("PLIMSOLL_SHUFFLE"))
 REPLAY = f"plimsoll: PLIMSOLL_SEED={SEED} PLIMSOLL_HYPOTHESIS={PROFILE}"
 
 
@@ -131,6 +132,15 @@ def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str
     inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
     if inspect.iscoroutinefunction(inner) and collector.istestfunction(obj, name):
         pytest.mark.usefixtures("nothing_left_running")(obj)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With PLIMSOLL_SHUFFLE, files come in another order and so do the tests in each: the seed says which."""
+    if SHUFFLED:
+        files = sorted({item.path for item in items})
+        place = dict(zip(random.Random(SEED).sample(files, len(files)), range(len(files)), strict=True))
+        drawn = random.Random(SEED)
+        items.sort(key=lambda item: (place[item.path], drawn.random()))
 
 
 @pytest.hookimpl(trylast=True)
