@@ -16,6 +16,10 @@ import sysconfig
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from setuptools import Extension
 
 DIRECTIVES = {
     "language_level": 3,
@@ -104,20 +108,38 @@ def _stamped(name: str, folder: Path) -> str:
 def build(folder: Path = HERE) -> list[str]:
     """Compile the stale twins of ``folder``; returns their names. Raises what the compiler raised."""
     names = stale(folder)
-    with tempfile.TemporaryDirectory(prefix="plimsoll-native-") as temporary:
-        for name in names:
-            _compile(name, folder, Path(temporary))
+    if names:
+        with tempfile.TemporaryDirectory(prefix="plimsoll-native-") as temporary:
+            _compile(names, folder, Path(temporary))
     return names
 
 
-def _compile(name: str, folder: Path, temporary: Path) -> None:
-    """Compile one twin under its own name in a scratch package, then move it into place whole."""
+def _compile(names: list[str], folder: Path, temporary: Path) -> None:
+    """Compile twins in a scratch package, on every core, then move them into place whole."""
     from Cython.Build import cythonize
-    from setuptools import Distribution, Extension
+    from setuptools import Distribution
 
     package = temporary / "native"
-    package.mkdir(exist_ok=True)
+    package.mkdir()
     (package / "__init__.py").touch()
+    wanted = [extension for name in names for extension in _wanted(name, folder, package)]
+    compiled = cythonize(wanted, compiler_directives=DIRECTIVES, force=True, quiet=True)
+    command = Distribution({"name": "native", "ext_modules": compiled}).get_command_obj("build_ext")
+    command.build_lib = str(temporary / "lib")
+    command.build_temp = str(temporary / "objects")
+    command.parallel = os.cpu_count() or 1
+    command.ensure_finalized()
+    command.run()
+    for name in names:
+        for module in units(name, folder):
+            _install(_built(module, temporary / "lib" / "native"), _built(module, folder))
+        _stamp(name, folder).write_text(_stamped(name, folder))
+
+
+def _wanted(name: str, folder: Path, package: Path) -> list[Extension]:
+    """What to compile for one twin, its sources and types copied to ``package`` under its own name."""
+    from setuptools import Extension
+
     for types in _types(name, folder):
         shutil.copyfile(types, package / types.name)
     wanted = []
@@ -126,15 +148,7 @@ def _compile(name: str, folder: Path, temporary: Path) -> None:
         copy.write_text(_of_compiled(source.read_text()))
         options = {"extra_compile_args": COMPILER_FLAGS, "extra_link_args": ["-s"]}
         wanted.append(Extension(f"native.{module}", [str(copy)], **options))
-    compiled = cythonize(wanted, compiler_directives=DIRECTIVES, force=True, quiet=True)
-    command = Distribution({"name": "native", "ext_modules": compiled}).get_command_obj("build_ext")
-    command.build_lib = str(temporary / "lib")
-    command.build_temp = str(temporary / "objects")
-    command.ensure_finalized()
-    command.run()
-    for module in units(name, folder):
-        _install(_built(module, temporary / "lib" / "native"), _built(module, folder))
-    _stamp(name, folder).write_text(_stamped(name, folder))
+    return wanted
 
 
 def _install(built: Path, target: Path) -> None:
