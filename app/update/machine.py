@@ -19,8 +19,8 @@ from threading import Event
 from app import durable
 from app.clock import NS, Clock
 from app.errors import Later
-from app.update import artifact, locks, switch
-from app.update.artifact import Damaged, Manifest
+from app.update import locks, switch
+from app.update.artifact import Manifest
 from app.update.decide import Exposure, Here, Probe
 
 SERVICE, SAFE, BACKUP = "plimsoll.service", "plimsoll-safe.service", "plimsoll-backup.service"
@@ -143,11 +143,7 @@ def probed(seen: dict[str, object], ready: bool, restarts: int, failed: bool) ->
 
 def installed(home: Path) -> Manifest | None:
     """The manifest of the release that is linked, None when there is none that can be read."""
-    try:
-        data = durable.read(home / switch.CURRENT / artifact.MANIFEST, artifact.MANIFEST_LIMIT)
-        return artifact.parse_manifest(data)
-    except (OSError, Damaged):
-        return None
+    return switch.manifest(home, switch.linked(home))
 
 
 def here(home: Path, model: Path = MODEL) -> Here:

@@ -148,7 +148,13 @@ class Driver:
             return self._start_and_judge(frozenset(running.ills))
 
     def roll_back(self, told: bool = False) -> str:
-        """What an operator asks for: `back`, but not while the service is exposed, unless `told`."""
+        """What an operator asks for: `back`, but not while the service is exposed, unless `told`, and never
+        to a release that could not open the journal.
+        """
+        now, before = (switch.manifest(self._home, name) for name in (self._linked(), self.ota.previous))
+        if now and before and now.schema_oldest > before.schema:
+            words = f"{self.ota.previous} could not open the journal any more"
+            raise Unable("update.back", words, hint="a later release is the way on")
         with self._world.quiet() as exposure:
             return WAITS if self._waits(exposure, told) else self.back(OPERATOR)
 

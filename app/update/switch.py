@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app import durable
 from app.update import artifact, locks
-from app.update.artifact import Damaged
+from app.update.artifact import Damaged, Manifest
 
 RELEASES = "releases"
 CURRENT = "current"
@@ -36,6 +36,17 @@ def switch(home: Path, release: str) -> None:
     if not (home / RELEASES / release).is_dir():
         raise FileNotFoundError(f"no release {release} in {home / RELEASES}")
     durable.point(home / CURRENT, f"{RELEASES}/{release}")
+
+
+def manifest(home: Path, release: str) -> Manifest | None:
+    """What `release` says of itself, None when it is not there or unreadable."""
+    if not release:
+        return None
+    try:
+        data = durable.read(home / RELEASES / release / artifact.MANIFEST, artifact.MANIFEST_LIMIT)
+        return artifact.parse_manifest(data)
+    except (OSError, Damaged):
+        return None
 
 
 def add(home: Path, file: Path, name: str) -> None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.errors import Refused, Theirs
+from app.errors import Refused, Theirs, Unable
 from app.update import run, switch
 from app.update.artifact import Damaged
 from app.update.decide import HEALTH_LIMIT_NS, TRIES_MAX, Exposure, Step, Way
@@ -224,6 +224,17 @@ def test_promise_11_no_copy_of_the_journal_no_update(board: Board) -> None:
     with pytest.raises(Theirs):
         board.apply()
     assert board.consistent() and board.linked == board.name("0.1.0")
+
+
+def test_promise_11_an_operator_does_not_go_back_to_a_release_that_could_not_open_the_journal(
+    board: Board,
+) -> None:
+    """The updater never makes such a step; a release installed by hand may."""
+    made(board.names["0.2.0"], "0.2.0", schema=3, schema_oldest=3)
+    assert board.apply() == COMMITTED
+    with pytest.raises(Unable, match="could not open the journal"):
+        board.driver().roll_back(told=True)
+    assert board.consistent() and board.linked == board.name("0.2.0")
 
 
 def test_promise_3_a_file_that_is_not_the_release_changes_nothing(board: Board) -> None:
