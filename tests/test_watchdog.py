@@ -60,6 +60,7 @@ async def test_a_hanging_disk_starves_it_and_an_error_does_not(
     await until(told, False, "the kill check failed: goal NO_ENTRIES is wanted")
     telling.cancel()
     await asyncio.wait((telling,))
+    assert telling.cancelled()
     await store.close()
 
 
