@@ -5,35 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from app import demo
+from tests import service
 from tests.activation import Systemd, answer, ask, connect, started
-from tests.cli.background import in_background, simulating
 from tests.guards import PATIENCE
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with in_background(simulating) as (_, address):
-        yield address
-
-
-@pytest.fixture
-def file(tmp_path: Path, url: str) -> Path:
-    settings = demo.write_settings(tmp_path, url, 0, keep=False)
-    settings.write_text(f"dev = true\n{settings.read_text()}")
-    return settings
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[Systemd]:
-    made = Systemd(tmp_path)
-    yield made
-    made.close()
+url, file, systemd = service.url, service.file, service.systemd
 
 
 class Visitors:

@@ -9,14 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from app import compose, demo, watchdog
+from app import compose, watchdog
 from app.cli.causes import first_cause
 from app.cli.client import ask
 from app.config import Risk, load_file
@@ -25,7 +25,7 @@ from app.engine.settings import EVENTS_KEPT
 from app.errors import Ours, Refused
 from app.store import InstanceLock
 from app.web.command_port import SOCKET_FILE
-from tests.cli.background import in_background, simulating
+from tests import service
 from tests.guards import PATIENCE, ROOT
 
 STEPS = (
@@ -33,18 +33,7 @@ STEPS = (
     *(b"opening the board", b"reading the journal", b"opening the page"),
 )
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with in_background(simulating) as (_, address):
-        yield address
-
-
-@pytest.fixture
-def file(tmp_path: Path, url: str) -> Path:
-    settings = demo.write_settings(tmp_path, url, 0, keep=False)
-    settings.write_text(f"dev = true\n{settings.read_text()}")
-    return settings
+url, file = service.url, service.file
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +17,13 @@ from app.errors import Ours, Refused, SettingsError, Unreachable
 from app.mcu import unoq, virtual
 from app.mcu.virtual import VirtualBoard
 from app.risk.state import Goal
-from tests.cli.background import in_background, simulating
+from tests import service
 from tests.guards import PATIENCE
 from tests.test_compose import Running, running, synced
 
 FAR_TICKS, BRACKET_TICKS = 200, 20
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with in_background(simulating) as (_, address):
-        yield address
+url = service.url
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from app import demo, safe
+from app import safe
 from app.cli import client, main
 from app.cli.client import ask as ask_service
 from app.cli.show import lines
@@ -23,30 +23,12 @@ from app.errors import LoginRefused, Refused, SettingsError, Theirs, Unreachable
 from app.simulator.main import Simulator, SimulatorOptions
 from app.web.claim import CODE_FILE, SetupCode
 from app.web.safe import CLOSED, Trouble
+from tests import service
 from tests.activation import Systemd, ask, started
-from tests.cli.background import in_background, simulating
 from tests.guards import PATIENCE, ROOT
 from tests.ops.test_notifier import _Receiver, receiving
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with in_background(simulating) as (_, address):
-        yield address
-
-
-@pytest.fixture
-def home(tmp_path: Path, url: str) -> Path:
-    settings = demo.write_settings(tmp_path, url, 0, keep=False)
-    settings.write_text(f"dev = true\n{settings.read_text()}")
-    return tmp_path
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[Systemd]:
-    made = Systemd(tmp_path)
-    yield made
-    made.close()
+url, file, home, systemd = service.url, service.file, service.home, service.systemd
 
 
 def foreign(file: Path) -> None:
