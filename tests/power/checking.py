@@ -17,7 +17,6 @@ from app.engine.records import Recovered
 from app.errors import PlimsollError
 from app.store import open_journal
 from tests.power.ledger import side_of, size_of, tag_of
-from tests.soak.auditor import Venue, read_journal
 
 LOST = "lost: "  # how a line about something acknowledged begins
 Line = dict[str, Any]
@@ -26,21 +25,6 @@ Line = dict[str, Any]
 def parsed(said: bytes) -> list[Line]:
     """The whole lines of a ledger; of a last one that was cut nothing is known."""
     return [json.loads(line) for line in said.split(b"\n")[:-1]]
-
-
-def unjournalled(file: Path, venue: Venue, trades: Iterable[int] = ()) -> list[str]:
-    """What the journal in `file` must know and does not: every order of ours at the venue, for its intent was
-    durable before it was sent, and the executions `trades`. The legs of a bracket are the venue's own.
-    """
-    try:
-        orders, fills = read_journal(file)
-    except sqlite3.Error as error:
-        return [f"{LOST}the journal: {error}"]
-    sent = {order["customTag"] for order in venue.orders.values() if order["customTag"]}
-    unknown = sorted(sent - {order["tag"] for order in orders})
-    missing = sorted(set(trades) - {fill["id"] for fill in fills})
-    tags = [f"{LOST}{tag}" for tag in unknown if not tag.endswith(("-SL", "-TP"))]
-    return tags + [f"{LOST}execution {number}" for number in missing]
 
 
 def problems(folder: Path, lines: list[Line]) -> list[str]:

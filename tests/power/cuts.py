@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import SEED
 from tests.guards import ROOT
 from tests.power.checking import LOST
 from tests.power.disk import alone, missing
@@ -29,6 +30,7 @@ def cuts(folder: Path, *case: str | int, rig: str = "tests.power.rig") -> list[C
         pytest.skip(f"{', '.join(missing())} not installed")
     done = subprocess.run(
         [*alone("-m", rig, folder), *map(str, case)],
+        env={**os.environ, "PLIMSOLL_SEED": str(SEED)},
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

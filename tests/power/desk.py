@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.bench.appliance import SPECIAL, Child, simulator, spawn
 from tests.conftest import SEED
-from tests.power.checking import unjournalled
 from tests.power.disk import Disk, in_memory
+from tests.power.intents import unjournalled
 from tests.soak.auditor import read_venue
 from tests.soak.test_kill9 import ACCOUNT, Desk
 
@@ -34,7 +34,7 @@ class PluggedDesk(Desk):
         home = disk.root / "home"
         home.mkdir()
         super().__init__(home, url, rng)
-        os.sync()
+        disk.sync()
         self._log, self._synchronous = disk.image.with_name("service.log"), synchronous
         self.weak = synchronous != "FULL"
 

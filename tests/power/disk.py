@@ -60,6 +60,10 @@ class Disk:
         self.image.unlink()
         self._copy.unlink(missing_ok=True)
 
+    def sync(self) -> None:
+        """What was written so far is no question of a cut."""
+        run("sync", "--file-system", self.root)
+
     @contextmanager
     def cut(self) -> Iterator[Path]:
         """The disk as a power cut at this moment leaves it, mounted again. Who writes to it is stopped."""
@@ -68,7 +72,7 @@ class Disk:
         try:
             yield self._cut
         finally:
-            run("umount", self._cut)
+            run("umount", "--lazy", self._cut)  # a child being forked by another thread may hold a file of it
 
     def reboot(self) -> None:
         """The disk itself becomes what `freeze` took. Nobody has a file open on it any more."""
@@ -85,6 +89,7 @@ class Disk:
                 break
         else:
             raise RuntimeError("the disk never stood still")
+        self._copy.unlink(missing_ok=True)  # the one before may not be let go yet
         with self._copy.open("wb") as file:
             file.truncate(self.image.stat().st_size)
             for offset, data in seen or ():

@@ -23,7 +23,8 @@ from typing import Any
 import aiohttp
 
 from tests.bench.appliance import SPECIAL, simulator
-from tests.power.checking import damage, unjournalled
+from tests.power.checking import damage
+from tests.power.intents import unjournalled
 from tests.power.uml import GUEST, HOST, Plugged
 from tests.soak.auditor import Venue, read_venue
 
@@ -31,7 +32,7 @@ ACCOUNT = 1001
 DATA = "var/lib/plimsoll"
 VENUE_PORT, PAGE_PORT = 8090, 8080
 LATE_MS = "20"
-ACTIVE_S = 120.0  # from power on until it trades; 10 on an idle machine
+ACTIVE_S = 300.0  # from power on until it trades: 10 on an idle machine, 30 more when an order is in doubt
 TRADES_S = (0.0, 8.0)  # from there to the cut
 LOOK_S = 0.2
 MEETINGS = 65_536  # bytes moved at a time

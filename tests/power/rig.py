@@ -21,16 +21,17 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import SEED
 from tests.guards import ROOT
 from tests.power import backups, checking, files
 from tests.power.disk import Disk, in_memory, strace
 
+SEED = os.environ.get("PLIMSOLL_SEED", "")
 LEDGER = (sys.executable, "-m", "tests.power.ledger")
 ACKS = (1, 120)  # lines read between two cuts
 SMALL_MB, DISK_MB = 16, 48  # of a disk that is to be full, and of any other
@@ -38,6 +39,7 @@ UPDATE_MB = 160  # an updater wants 100 MB free
 STEPS = 4  # orders of each desk in a systematic run
 FILE_STEPS = 2  # versions of a small file in one; an odd number for the mark, which is there or not
 PATIENCE_S = 60
+WORKERS = 2  # cores that a CI's machine has at least
 LYING = ("-e", "inject=fdatasync,fsync:retval=0")
 JOURNAL = ("state.db", "state.db-wal", "market.db", "market.db-wal", "armed", "plimsoll.lock")
 
@@ -118,7 +120,7 @@ def randomly(folder: Path, count: int, synchronous: str) -> None:
                 process.send_signal(signal.SIGSTOP)
                 os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
                 pipe.read()
-                _tell(f"{synchronous} {number}", disk, pipe.said, work)
+                print(_looked(f"{synchronous} {number}", disk, pipe.said, work), flush=True)
                 process.send_signal(signal.SIGCONT)
         finally:
             process.kill()
@@ -130,28 +132,42 @@ def each(folder: Path, name: str, call: str, stride: int, flush: str) -> None:
     work = work_of(name, flush)
     lying = LYING if flush == "lied" else ()
     most = _count(folder, work, call)
-    for number in (*range(1, most + 1, stride), most + 1):
-        with Disk(folder / f"{call} {number}", work.megabytes) as disk:
-            data = _data(disk, work)
-            injected = (*lying, "-e", f"inject={call}:signal=KILL:when={number}")
-            done = _ended(folder, work, data, f"{call},fdatasync,fsync", *injected)
+
+    def cut(number: int) -> str:
+        own = folder / f"{call} {number}"
+        with Disk(own, work.megabytes) as disk:
+            kill = () if number > most else ("-e", f"inject={call}:signal=KILL:when={number}")
+            done = _ended(own, work, _data(disk, work), f"{call},fdatasync,fsync", *lying, *kill)
             if done.returncode and number > most:
                 raise RuntimeError(done.stderr.decode(errors="replace"))
-            _tell(f"{call} {number} of {most}", disk, done.stdout, work)
+            return _looked(f"{call} {number} of {most}", disk, done.stdout, work)
+
+    _side_by_side(cut, (*range(1, most + 1, stride), most + 1))
 
 
 def fail(folder: Path, name: str, call: str, stride: int, error: str) -> None:
     """A short run whose `number`th call fails. It must say so, and lose nothing."""
     work = work_of(name)
     most = _count(folder, work, call)
-    for number in range(1, most + 1, stride):
-        data = folder / f"{call} {number}"
-        data.mkdir()
+
+    def failed(number: int) -> str:
+        own = folder / f"{call} {number}"
+        data = own / "data"
+        data.mkdir(parents=True)
         work.prepare(data)
-        done = _ended(folder, work, data, call, "-e", f"inject={call}:error={error}:when={number}")
+        done = _ended(own, work, data, call, "-e", f"inject={call}:error={error}:when={number}")
         lines = checking.parsed(done.stdout)
         rude = _rude(done, lines) if name == "journal" else ()  # a command ends with its error
-        _say(f"{error} at {call} {number} of {most}", lines, [*rude, *work.problems(data, lines)])
+        return _verdict(f"{error} at {call} {number} of {most}", lines, [*rude, *work.problems(data, lines)])
+
+    _side_by_side(failed, range(1, most + 1, stride))
+
+
+def _side_by_side(case: Callable[[int], str], numbers: Iterable[int]) -> None:
+    """A case for each number; their lines in order."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for line in pool.map(case, numbers):
+            print(line, flush=True)
 
 
 def full(folder: Path, rooms: Sequence[str]) -> None:
@@ -161,11 +177,12 @@ def full(folder: Path, rooms: Sequence[str]) -> None:
             data = _data(disk, work_of("journal"))
             ballast = disk.root / "ballast"
             _fill(ballast, room)
+            disk.sync()
             done = subprocess.run([*LEDGER, str(data)], cwd=ROOT, capture_output=True, timeout=PATIENCE_S)
             lines = checking.parsed(done.stdout)
             ballast.unlink()
             problems = [*_rude(done, lines), *checking.problems(data, lines)]
-            _say(f"{room} KB of room", lines, problems)
+            print(_verdict(f"{room} KB of room", lines, problems), flush=True)
 
 
 def _fill(ballast: Path, room: int) -> None:
@@ -174,7 +191,6 @@ def _fill(ballast: Path, room: int) -> None:
         while file.write(bytes(65_536)):
             pass
     os.truncate(ballast, ballast.stat().st_size - room * 1024)
-    os.sync()
 
 
 def _rude(done: subprocess.CompletedProcess[bytes], lines: list[checking.Line]) -> Iterator[str]:
@@ -188,7 +204,7 @@ def _rude(done: subprocess.CompletedProcess[bytes], lines: list[checking.Line]) 
 def _count(folder: Path, work: Work, call: str) -> int:
     """How often the most eager thread of a short run makes `call`: strace counts for each thread."""
     data = folder / "counted"
-    data.mkdir()
+    data.mkdir(parents=True)
     work.prepare(data)
     _ended(folder, work, data, call)
     made = [line.split() for line in (folder / "log").read_text().splitlines()]
@@ -215,19 +231,20 @@ def _data(disk: Disk, work: Work) -> Path:
     data = disk.root / "data"
     data.mkdir()
     work.prepare(data)
-    os.sync()
+    disk.sync()
     return data
 
 
-def _tell(name: str, disk: Disk, said: bytes, work: Work) -> None:
+def _looked(name: str, disk: Disk, said: bytes, work: Work) -> str:
+    """The verdict on the disk as a power cut leaves it now."""
     lines = checking.parsed(said)
     with disk.cut() as root:
-        _say(name, lines, work.problems(root / "data", lines))
+        return _verdict(name, lines, work.problems(root / "data", lines))
 
 
-def _say(name: str, lines: list[checking.Line], problems: list[str]) -> None:
+def _verdict(name: str, lines: list[checking.Line], problems: list[str]) -> str:
     acked = sum("ack" in line for line in lines)
-    print(json.dumps({"cut": name, "acked": acked, "problems": problems}), flush=True)
+    return json.dumps({"cut": name, "acked": acked, "problems": problems})
 
 
 def main(folder: Path, case: str, *values: str) -> None:

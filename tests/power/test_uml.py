@@ -28,7 +28,8 @@ from tests.soak import trader
 pytestmark = pytest.mark.power
 
 CUTS = int(os.environ.get("PLIMSOLL_CUTS", "10"))
-CUT_S = 180  # patience for one of them
+CUT_S = 400  # patience for one of them
+SYMBOL = "MES"  # small enough for hundreds of round trips within the day's loss limit
 IMAGE_MB = 1_500  # sparse
 RESTLESS = "/usr/local/lib/desk"  # below what the service sees
 PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
@@ -93,6 +94,7 @@ def installed(system: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         box.set_up()
         box.stop()
         text = with_values(box.read(SETTINGS), "", {"clock": "simulator"})
+        text = with_values(text, "topstepx", {"symbols": (SYMBOL,)})
         box.write(SETTINGS, with_values(text, "risk", RISK))
         for name, content in UNITS.items():
             box.write(f"/etc/{name}", content)
@@ -124,7 +126,7 @@ def pulled(root: Path, folder: Path, system: Path, cuts: int, synchronous: str) 
 def test_loses_nothing_and_trades_again_after_each_cut(installed: Path, system: Path, tmp_path: Path) -> None:
     found = pulled(installed, tmp_path, system, CUTS, "FULL")
     assert len(found) == CUTS + 1 and bad(found) == []
-    assert found[-1]["acked"] > CUTS, "nothing was traded"
+    assert found[-1]["acked"] > CUTS * 4, "hardly anything was traded"
 
 
 def test_sees_orders_that_were_sent_before_they_were_durable(
