@@ -73,7 +73,7 @@ async def serve(
         stack.callback(place.close)
         known = Recall(found.data_dir)
         stack.callback(known.close)
-        page = SafePage(SystemClock(), place, told, known.now, partial(_unclaimed, found.data_dir))
+        page = SafePage(SystemClock(), place, told, PasswordFile(found.data_dir / PASSWORD_FILE), known.now)
         await page.start()
         stack.push_async_callback(page.stop)
         await _open_port(stack, found.data_dir, told, known)
@@ -141,11 +141,6 @@ def _known(found: LastKnown) -> Known:
     less = "" if found.complete else "; the last minutes before it ended are missing"
     lines = (*(found.positions or ("no position",)), *(found.orders or ("no standing order",)))
     return Known(f"As of {when} UTC by the journal, not confirmed by the venue{less}:", lines)
-
-
-def _unclaimed(data_dir: Path) -> bool:
-    """Whether no password is set: with one, who reads must log in, and here nobody can."""
-    return not PasswordFile(data_dir / PASSWORD_FILE).exists()
 
 
 class SafeCommands:

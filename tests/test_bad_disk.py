@@ -6,6 +6,7 @@ The disk is bad for the service alone: the kernel refuses it every byte beyond t
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import resource
@@ -37,6 +38,7 @@ TINY = 4096  # bytes: room for a lock file, for no page of a database
 LIMITED = 'ulimit -f 4 && exec "$@"'  # of 512 or 1,024 bytes, as the shell counts
 WAIT_S = 0.02
 ES = "CON.F.US.EP.Z26"
+PASSWORD = "a password of some length"
 LONG = f"long 2 {ES} in account 7"
 STOP = f"stop: sell 2 {ES} at 5000.00 in account 7"
 
@@ -105,6 +107,27 @@ def until(condition: Callable[[], bool]) -> None:
         pause.wait(WAIT_S)
 
 
+def logged_in(port: int) -> str:
+    """The page as the owner sees it, after a wrong password and the right one; then logged out."""
+    site = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def ask_with(method: str, path: str, cookie: str = "", **body: str) -> tuple[int, str, str]:
+        headers = {"Content-Type": "application/json", "X-Plimsoll": "1", "Cookie": cookie}
+        site.request(method, path, json.dumps(body) if method == "POST" else None, headers)
+        answer = site.getresponse()
+        return answer.status, (answer.getheader("Set-Cookie") or "").partition(";")[0], answer.read().decode()
+
+    assert ask_with("POST", "/api/login", password="a guess of some length")[0] == 401
+    assert ask_with("POST", "/api/logout")[0] == 401
+    status, cookie, _ = ask_with("POST", "/api/login", password=PASSWORD)
+    assert status == 200
+    page = ask_with("GET", "/", cookie)[2]
+    assert ask_with("POST", "/api/logout", cookie)[0] == 200
+    assert LONG not in ask_with("GET", "/", cookie)[2]
+    site.close()
+    return page
+
+
 def snapshot(port: int) -> dict[str, object]:
     status, body = ask(port, "/api/snapshot")
     assert status == 200
@@ -165,7 +188,9 @@ def test_at_the_start_a_page_tells_what_was_known_last_to_whom_it_may(
         status, page = ask(port, "/")
         assert status == 200 and b"Safe mode" in page and b"store.unusable" in page
         assert (LONG.encode() in page and STOP.encode() in page) is not password
-        assert (b"Positions are not shown here" in page) is password
+        assert (b"Log in to see positions" in page and b'http-equiv="refresh"' not in page) is password
+        if password:
+            assert LONG in logged_in(port)
         assert ask(port, "/metrics")[0] == 503 and ask(port, "/api/stop-entries", "POST")[0] == 503
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0

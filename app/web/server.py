@@ -8,27 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
-import msgspec
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion11, web
 
-from app.clock import NS, Clock
+from app.clock import Clock
 from app.engine.commands import Commands
 from app.engine.snapshot import Snapshot
-from app.errors import Later, LoginRefused, RateLimited, Refused, SettingsError, clean
+from app.errors import SettingsError, clean
 from app.web import guard, metrics, page
 from app.web.assets import assets, template
 from app.web.claim import SetupCode
+from app.web.entrance import Entrance, source
 from app.web.front import Front, Place, Route, Routes, is_loopback, reply, send_asset
 from app.web.health import verdict
 from app.web.live import STREAMS_MAX, Live
-from app.web.login import ABSOLUTE_NS, Login, PasswordFile
-
-BODY_LIMIT = 64 * 1024  # bytes of a request's body; the largest we know is a password
-BODY_SECONDS = 10  # to send it
-BODIES_MAX = 16  # read at a time: slow ones must not take the places of those who want to stop entries
-COOKIE = "plimsoll"
+from app.web.login import Login, PasswordFile
 
 log = logging.getLogger("plimsoll.web")
 
@@ -48,10 +42,10 @@ class Web:
         self._commands, self._snapshot, self._passwords = commands, snapshot, passwords
         self._place, self._codes = place, codes
         self._login = Login(clock, passwords, codes)
+        self._entrance = Entrance(self._login)
         self._live = Live(clock, snapshot)
         self._front = Front(clock, place, self._table(), self._admit)
         self._unclaimed = False  # no password was set at the start, though a code to set one was
-        self._bodies = 0
 
     def _table(self) -> Routes:
         gets = {
@@ -66,9 +60,9 @@ class Web:
             "/api/stop-entries": Route(self._stop_entries, "nobody"),
             "/api/halt": Route(self._halt, "owner"),
             "/api/flatten": Route(self._flatten, "owner"),
-            "/api/login": Route(self._log_in, "nobody"),
-            "/api/claim": Route(self._claim, "nobody"),
-            "/api/logout": Route(self._log_out, "owner"),
+            "/api/login": Route(self._entrance.log_in, "nobody"),
+            "/api/claim": Route(self._entrance.claim, "nobody"),
+            "/api/logout": Route(self._entrance.log_out, "owner"),
         }
         heads = {("HEAD", path): route for path, route in gets.items() if path != "/api/live"}
         return (
@@ -118,7 +112,7 @@ class Web:
         return not self._login.required() and (self._place.is_private() or self._unclaimed)
 
     def _logged_in(self, request: web.BaseRequest) -> bool:
-        return self._login.required() and self._login.sessions.use(request.cookies.get(COOKIE, ""))
+        return self._entrance.inside(request)
 
     def _takes_code(self) -> bool:
         return self._codes is not None and self._codes.live() and not self._login.required()
@@ -164,7 +158,7 @@ class Web:
     # Changing.
 
     async def _stop_entries(self, request: web.BaseRequest) -> web.StreamResponse:
-        by = f"page {self._source(request)}"
+        by = f"page {source(request)}"
         return reply(200, self._commands.execute("anyone", "halt", by, "stop entries"))
 
     async def _halt(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -174,58 +168,9 @@ class Web:
         return await self._command(request, "flatten")
 
     async def _command(self, request: web.BaseRequest, command: str) -> web.StreamResponse:
-        why = (await self._body(request)).get("why", "")
-        by = f"owner {self._source(request)}"
+        why = (await self._entrance.body(request)).get("why", "")
+        by = f"owner {source(request)}"
         return reply(200, self._commands.execute("page", command, by, clean(why) or "from the page"))
-
-    async def _log_in(self, request: web.BaseRequest) -> web.StreamResponse:
-        password, source = (await self._body(request)).get("password"), self._source(request)
-        try:
-            token = await self._login.enter(password, source)
-        except (LoginRefused, RateLimited) as error:
-            log.warning("login from %s: %s", source, error)
-            raise
-        log.info("login from %s", source)
-        return self._welcome(token)
-
-    async def _claim(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The first password, for who has the one-time code."""
-        body, source = await self._body(request), self._source(request)
-        try:
-            token = await self._login.claim(body.get("code"), body.get("password"), source)
-        except (LoginRefused, RateLimited) as error:
-            log.warning("first password from %s: %s", source, error)
-            raise
-        log.warning("the first password was set from %s", source)
-        return self._welcome(token)
-
-    def _welcome(self, token: str) -> web.StreamResponse:
-        response = reply(200, {"done": "login"})
-        self._set_cookie(response, token, ABSOLUTE_NS // NS)
-        return response
-
-    async def _log_out(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._login.sessions.end(request.cookies.get(COOKIE, ""))
-        response = reply(200, {"done": "logout"})
-        self._set_cookie(response, "", 0)
-        return response
-
-    async def _body(self, request: web.BaseRequest) -> dict[str, Any]:
-        if self._bodies >= BODIES_MAX:
-            raise Later("page", "too many changes at a time")
-        self._bodies += 1
-        try:
-            return _object(await _read(request.content))
-        finally:
-            self._bodies -= 1
-
-    @staticmethod
-    def _set_cookie(response: web.Response, token: str, seconds: int) -> None:
-        response.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", path="/")
-
-    @staticmethod
-    def _source(request: web.BaseRequest) -> str:
-        return clean(request.remote or "?", 45)
 
 
 def check_place(place: Place, passwords: PasswordFile, codes: SetupCode | None = None) -> None:
@@ -237,25 +182,3 @@ def check_place(place: Place, passwords: PasswordFile, codes: SetupCode | None =
             raise SettingsError(
                 "web.host", f"{host} is open to your network: first set a password with plimsoll passwd"
             )
-
-
-async def _read(content: StreamReader) -> bytes:
-    """The whole body. Raises Refused when it is too large, TimeoutError when it is too slow."""
-    data = bytearray()
-    async with asyncio.timeout(BODY_SECONDS):
-        async for chunk in content.iter_any():
-            data += chunk
-            if len(data) > BODY_LIMIT:
-                raise Refused("body.size", f"over {BODY_LIMIT}", f"{BODY_LIMIT} bytes")
-    return bytes(data)
-
-
-def _object(data: bytes) -> dict[str, Any]:
-    """The JSON object of a change, {} for an empty body. Raises Refused for anything else."""
-    try:
-        value = msgspec.json.decode(data) if data else {}
-    except msgspec.DecodeError:
-        value = None
-    if not isinstance(value, dict):
-        raise Refused("body.json", hint="a JSON object was expected")
-    return value

@@ -13,7 +13,8 @@ from app.clock import SystemClock
 from app.engine.snapshot import GoalView, Snapshot
 from app.web.claim import CODE_FILE, SetupCode
 from app.web.front import Place
-from app.web.safe import SafePage, Trouble
+from app.web.login import PasswordFile
+from app.web.safe import Known, SafePage, Trouble
 from tests.browser.devtools import Tab, browser, chromium
 from tests.guards import ROOT
 from tests.web.pictures import ACTIVE, FRESH, HALTED, STOPPED, FakeEngine
@@ -141,14 +142,23 @@ async def test_asks_for_no_code_where_there_is_none(tab: Tab, site: Site) -> Non
     assert not await tab.value("document.getElementById('claim').checkVisibility()")
 
 
-async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab) -> None:
+async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab, tmp_path: Path) -> None:
     told = Trouble("setting web.port; found 70000, allowed: a whole number", "Correct it in /etc/plimsoll.")
-    page = SafePage(SystemClock(), Place("127.0.0.1", 0), told)
+    known = Known(
+        "As of noon by the journal:", ("long 2 CON.F.US.EP.Z26 in account 1001", "no standing order")
+    )
+    passwords = PasswordFile(tmp_path / "password")
+    await asyncio.to_thread(passwords.write, PASSWORD)
+    page = SafePage(SystemClock(), Place("127.0.0.1", 0), told, passwords, lambda: known)
     await page.start()
     await tab.size(*PHONES[0], mobile=True)
     await tab.open(page.address)
     await tab.until("document.getElementById('state')?.textContent === 'Safe mode'")
     assert await tab.value("document.body.textContent.includes('found 70000')")
+    assert not await tab.value("document.body.textContent.includes('long 2')")
+    await tab.value(f"document.getElementById('password').value = '{PASSWORD}'")
+    await tab.value("document.querySelector('#login button').click()")
+    await tab.until("document.body.textContent.includes('long 2 CON.F.US.EP.Z26')")
     assert await tab.value("document.documentElement.scrollWidth <= innerWidth")
     SHOTS.mkdir(parents=True, exist_ok=True)
     await tab.screenshot(SHOTS / "safe.png")

@@ -14,12 +14,13 @@ import pytest
 from app.clock import SystemClock
 from app.engine.commands import Commands
 from app.errors import Refused, SettingsError
-from app.web import server
+from app.web import entrance, server
 from app.web.assets import PAGE_BYTES_MAX, assets
+from app.web.entrance import BODY_LIMIT
 from app.web.front import Place
 from app.web.guard import HEADERS
 from app.web.login import PasswordFile
-from app.web.server import BODY_LIMIT, Web
+from app.web.server import Web
 from tests.guards import PATIENCE
 from tests.web.pictures import ACTIVE, FRESH, HALTED, FakeEngine
 from tests.web.visitor import Site, open_site
@@ -240,11 +241,11 @@ async def test_refuses_a_body_over_the_limit(guarded: Site) -> None:
 async def test_refuses_one_slow_body_too_many_yet_stops_entries(
     guarded: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "BODIES_MAX", 1)
+    monkeypatch.setattr(entrance, "BODIES_MAX", 1)
     _, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
     head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
-    while guarded.web._bodies == 0:
+    while guarded.web._entrance._bodies == 0:
         await asyncio.sleep(0)
     assert (await guarded.log_in(PASSWORD)).status == 503
     assert (await guarded.post("/api/stop-entries")).status == 200
@@ -252,7 +253,7 @@ async def test_refuses_one_slow_body_too_many_yet_stops_entries(
 
 
 async def test_refuses_a_body_that_takes_too_long(guarded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BODY_SECONDS", 0)
+    monkeypatch.setattr(entrance, "BODY_SECONDS", 0)
     head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     answer = await guarded.raw(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
     assert answer.status == 408
