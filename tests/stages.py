@@ -33,6 +33,7 @@ LONG = (
     Stage("aarch64, emulated", 8, ("tests/aarch64/",)),
     Stage(BUNDLE.name, BUNDLE.ceiling, ("tests/update/test_bundle.py",)),
     Stage("systemd and updates", 10, ("tests/booted/", "tests/systemd/", "tests/update/", "tests/install/")),
+    Stage("a machine's plug, on demand", None, ("tests/power/test_uml.py",)),
     Stage("power cuts", 3, ("tests/power/",)),
     Stage("browser, MicroPython, QEMU board", 5, ("tests/browser/", "tests/mcu/", "tests/board/")),
     Stage("fuzz", None, ("tests/native/",)),
