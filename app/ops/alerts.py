@@ -46,9 +46,9 @@ class Alerts:
         self._told_ns: dict[str, int] = {}
         self._owed = False  # something was told and its end was not
 
-    def look(self, view: Snapshot, sentence: str, mono_ns: int, *, update_failed: str = "") -> list[Alert]:
-        """Alerts due at `mono_ns`. `sentence` is the trading state in words, `update_failed` why one did."""
-        found = {alert.code: (alert, wait) for alert, wait in _conditions(view, sentence, update_failed)}
+    def look(self, view: Snapshot, sentence: str, mono_ns: int) -> list[Alert]:
+        """Alerts due at `mono_ns`. `sentence` is the trading state in words."""
+        found = {alert.code: (alert, wait) for alert, wait in _conditions(view, sentence)}
         self._standing = {
             code: self._standing.get(code) or _Standing(mono_ns) for code in found
         }  # what stands no more is forgotten, so that it is told when it comes back
@@ -70,7 +70,7 @@ class Alerts:
         return True
 
 
-def _conditions(view: Snapshot, sentence: str, update_failed: str) -> Iterator[tuple[Alert, int]]:
+def _conditions(view: Snapshot, sentence: str) -> Iterator[tuple[Alert, int]]:
     """What is wrong now, with how long each must have been so before it is told."""
     codes = {reason.code for reason in view.reasons}
     people = [reason for reason in view.reasons if reason.kind == "person" and reason.code != "not_armed"]
@@ -89,5 +89,5 @@ def _conditions(view: Snapshot, sentence: str, update_failed: str) -> Iterator[t
     if view.session_open and (codes & FEED_CODES or not view.link_up):
         text = view.link_detail or "no fresh prices"
         yield Alert("feed", "Plimsoll: no prices for five minutes", text, HIGH), FEED_NS
-    if update_failed:
-        yield Alert("update_failed", "Plimsoll: an update failed", update_failed, HIGH), 0
+    if view.update.failed:
+        yield Alert("update_failed", "Plimsoll: an update failed", view.update.failed, HIGH), 0

@@ -135,9 +135,7 @@ class Notifier:
         """Look every second at the engine's picture and its state in words; put what is due. Never ends."""
         alerts = Alerts()
         while True:
-            view, sentence = picture()
-            failed = view.update.failed
-            for alert in alerts.look(view, sentence, self.clock.mono_ns(), update_failed=failed):
+            for alert in alerts.look(*picture(), self.clock.mono_ns()):
                 self.put(alert)
             await pause(self.clock, LOOK_NS)
 

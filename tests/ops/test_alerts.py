@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.clock import NS
-from app.engine.snapshot import GoalView, ReasonView, Snapshot, StorageView
+from app.engine.snapshot import GoalView, ReasonView, Snapshot, StorageView, UpdateView
 from app.ops.alerts import AGAIN_NS, FEED_NS, HIGH, PENDING_NS, Alerts
 
 FINE = Snapshot(
@@ -63,6 +63,7 @@ def told(alerts: Alerts, view: Snapshot, at_s: float) -> list[str]:
         (seen(storage=StorageView(troubles={"storage_slow": "no answer"})), "storage_slow", 0),
         (seen(reasons=because("stale_feed", kind="condition")), "feed", FEED_NS),
         (seen(link_up=False), "feed", FEED_NS),
+        (seen(update=UpdateView(failed="0.2.0 was taken back")), "update_failed", 0),
     ],
 )
 def test_tells_each_condition_once_after_its_time_and_its_end(
@@ -111,7 +112,7 @@ def test_is_normal_only_when_nothing_that_was_told_stands() -> None:
 
 
 def test_tells_of_a_failed_update() -> None:
-    (alert,) = Alerts().look(FINE, "Active", 0, update_failed="0.2.0 did not get ready")
+    (alert,) = Alerts().look(seen(update=UpdateView(failed="0.2.0 did not get ready")), "Active", 0)
     assert (alert.code, alert.text) == ("update_failed", "0.2.0 did not get ready")
 
 
