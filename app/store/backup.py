@@ -215,7 +215,8 @@ def _present(file: Path, read: Callable[[Path], bytes]) -> bytes:
 def _set_aside(data_dir: Path, clock: Clock) -> Path:
     """Move the present files, logs included, into a folder of their own: they are evidence."""
     name = datetime.fromtimestamp(clock.wall_ns() // NS, UTC).strftime(_NAME)
-    aside = data_dir / f"replaced-{name}"
+    others = len(list(data_dir.glob(f"replaced-{name}*")))  # of the same second: a restore that was cut short
+    aside = data_dir / (f"replaced-{name}-{others}" if others else f"replaced-{name}")
     aside.mkdir(mode=FOLDER_MODE)
     for schema in _FILES:
         for name in (schema.file, f"{schema.file}-wal", f"{schema.file}-shm"):

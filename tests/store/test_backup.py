@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from app.store import backup, open_journal, sealing
 from app.store.backup import TAG_JUMP, back_up, expired, names, restore
 from app.store.lock import InstanceLock
 from app.store.mark import MARK_FILE
+from tests.guards import PATIENCE, ROOT
 from tests.store.records import changed, durable, fill
 
 FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)
@@ -146,6 +150,14 @@ def test_a_restored_journal_is_halted_disarmed_and_jumps_its_tags(tmp_path: Path
     reasons = [(reason.code, reason.kind, reason.detail) for reason in found.latch.reasons]
     assert reasons == [(Code.HALT, Kind.PERSON, "restored from backup 20260105T030000Z")]
     assert found.tags_reserved == 64 + TAG_JUMP > 640
+
+
+def test_two_restores_in_one_second_keep_what_each_replaced(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    filled(data)
+    made = back_up(data, tmp_path / "backups", At(FIRST))
+    asides = {restore(made, data, At(FIRST), "test") for _ in range(3)}
+    assert len(asides) == 3 and all((aside / "state.db").exists() for aside in asides)
 
 
 def test_restores_into_an_empty_folder(tmp_path: Path) -> None:
@@ -287,3 +299,36 @@ def test_one_backup_at_a_time(tmp_path: Path) -> None:
     with backup._alone(data), pytest.raises(Refused, match=r"backup\.running"):
         back_up(data, tmp_path / "backups", At(FIRST))
     assert back_up(data, tmp_path / "backups", At(FIRST)).exists()
+
+
+def restoring(made: Path, data: Path, step: int) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-m", "tests.store.restoring_child", str(made), str(data), str(step))
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.mark.long
+def test_kill_9_at_any_step_of_a_restore_leaves_a_journal_that_is_not_armed(
+    tmp_path: Path, cheap: None
+) -> None:
+    old, damaged = tmp_path / "old", list[str]()
+    filled(old, armed=True)
+    made = back_up(old, tmp_path / "backups", At(FIRST), PASSPHRASE)
+    asyncio.run(append(old, fill(3), TagsReserved(640)))
+    done = restoring(made, Path(shutil.copytree(old, tmp_path / "whole")), 0)
+    assert done.returncode == 0, done.stderr
+    outcomes = set()
+    for step in range(1, int(done.stdout) + 1):
+        data = Path(shutil.copytree(old, tmp_path / f"cut-{step}"))
+        assert restoring(made, data, step).returncode == -signal.SIGKILL
+        untouched = (data / MARK_FILE).exists()
+        found = asyncio.run(recovered(data))
+        latch = found.latch is not None and found.latch.armed
+        booked = len(found.fills)
+        outcomes.add((booked, latch))
+        if latch and not (untouched and booked == 3):
+            damaged.append(f"step {step}: armed with {booked} fills")
+        again = restoring(made, data, 0)
+        assert again.returncode == 0, f"after step {step}: {again.stderr}"
+        shutil.rmtree(data)
+    assert not damaged
+    assert {(3, True), (3, False), (2, False)} <= outcomes <= {(3, True), (3, False), (2, False), (0, False)}
