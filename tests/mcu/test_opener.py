@@ -84,7 +84,7 @@ async def test_nothing_is_begun_behind_what_hangs_and_what_came_late_is_closed(
     await until_free(opener)
     await until_free(opener)  # of the closing
     assert [line.is_open for line in driver.opened] == [False]
-    patient = Opener("board")
+    patient = Opener("board", PATIENCE)
     opened = await open_port(pty.device, BAUD, pty.received, pty.ended.append, patient)
     opened.close()
     await patient.free()
@@ -92,7 +92,7 @@ async def test_nothing_is_begun_behind_what_hangs_and_what_came_late_is_closed(
 
 async def test_the_end_of_the_service_waits_for_no_driver(driver: Driver, pty: Pty) -> None:
     opening = asyncio.create_task(
-        open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board"))
+        open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board", PATIENCE))
     )
     async with asyncio.timeout(PATIENCE):
         while not driver.asked:
@@ -106,7 +106,7 @@ async def test_a_close_that_hangs_stops_nothing_and_holds_the_next_opening(
     pty: Pty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opener, let = Opener("board", SHORT_S), threading.Event()
-    opened = await open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board"))
+    opened = await open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board", PATIENCE))
     really = opened._serial.close
     opened._opener = opener
     monkeypatch.setattr(opened._serial, "close", lambda: let.wait(PATIENCE) and really())
@@ -116,7 +116,7 @@ async def test_a_close_that_hangs_stops_nothing_and_holds_the_next_opening(
         await open_port(pty.device, BAUD, pty.received, pty.ended.append, opener)
     let.set()
     await until_free(opener)
-    (await open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board"))).close()
+    (await open_port(pty.device, BAUD, pty.received, pty.ended.append, Opener("board", PATIENCE))).close()
 
 
 async def test_the_way_of_the_settings_goes_through_it(driver: Driver, pty: Pty) -> None:
@@ -135,7 +135,7 @@ async def test_a_failure_is_raised_where_it_is_waited_for() -> None:
     def fails() -> None:
         raise Unreachable("board", "no such device")
 
-    opener = Opener("board")
+    opener = Opener("board", PATIENCE)
     for _ in range(2):
         with pytest.raises(Unreachable, match="no such device"):
             await opener.open(fails, print)

@@ -36,7 +36,7 @@ class Pty:
         self.chunks.append(len(data))
 
     async def port(self) -> Port:
-        return await open_port(self.device, BAUD, self.received, self.ended.append, Opener("board"))
+        return await open_port(self.device, BAUD, self.received, self.ended.append, Opener("board", PATIENCE))
 
     def unplug(self) -> None:
         if self.far >= 0:
@@ -132,18 +132,18 @@ async def test_sends_what_waited_in_order_once_the_tty_takes_it(pty: Pty) -> Non
 
 async def test_refuses_a_device_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="board"):
-        await open_port(tmp_path / "nothing", BAUD, print, print, Opener("board"))
+        await open_port(tmp_path / "nothing", BAUD, print, print, Opener("board", PATIENCE))
 
 
 async def test_refuses_what_is_no_tty(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(Unreachable, match="board"):
-        await open_port(file, BAUD, print, print, Opener("board"))
+        await open_port(file, BAUD, print, print, Opener("board", PATIENCE))
 
 
 async def test_has_the_port_for_itself_and_leaves_it_free(pty: Pty) -> None:
-    opener = Opener("board")
+    opener = Opener("board", PATIENCE)
     port = await open_port(pty.device, BAUD, pty.received, pty.ended.append, opener)
     with pytest.raises(Unreachable):
         await pty.port()
@@ -158,7 +158,7 @@ async def test_has_the_port_for_itself_and_leaves_it_free(pty: Pty) -> None:
 async def test_comes_back_as_a_new_port_at_the_same_place(pty: Pty, tmp_path: Path) -> None:
     link = tmp_path / "board"
     link.symlink_to(pty.device)
-    opener = Opener("board")
+    opener = Opener("board", PATIENCE)
     port = await open_port(link, BAUD, pty.received, pty.ended.append, opener)
     other = Pty()
     link.unlink()
