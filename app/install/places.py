@@ -11,7 +11,7 @@ from pathlib import Path
 USER = "plimsoll"
 UPDATE_USER = "plimsoll-update"
 ROOT = "root"
-GROUPS = ("dialout", "gpiod")  # joined where they exist: serial ports, and the UNO Q's lines
+GROUPS = ("dialout",)  # joined where it exists: serial ports
 ACCOUNT_LIMIT = 1_048_576  # bytes of /etc/passwd or /etc/group
 KEY_MODE = 0o600
 OWN_UNITS = "plimsoll"  # every unit of ours begins with it

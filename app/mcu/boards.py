@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -15,6 +16,8 @@ from app.mcu.native_codec import NativeCodec
 from app.mcu.opener import Opener
 from app.mcu.port import Port, open_port
 from app.mcu.stand_in import StandIn
+
+RUNTIME = "RUNTIME_DIRECTORY"  # set by systemd alone, see systemd.exec(5)
 
 
 def check(board: Board) -> None:
@@ -34,7 +37,7 @@ def build(board: Board, clock: Clock, stack: AsyncExitStack) -> Link | StandIn:
 def dial(board: Board, stack: AsyncExitStack) -> Dial:
     """The way to the board that the settings name; `stack` gives back what it takes."""
     if board.mode == "owner":
-        own = owner.Owner(board.device, board.baud, board.router, owner.run)
+        own = owner.Owner(board.device, board.baud, board.router, owner.lines(os.environ.get(RUNTIME, "")))
         stack.push_async_callback(own.give_back)
         return own.dial
 

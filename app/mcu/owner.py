@@ -4,6 +4,10 @@
 (disabled, masked) there is nobody to ask. The lines are set as the router would have: BOOT0 low, so that a
 reset starts the firmware, and the UART's level shifter on. All of it is done again before every opening of
 the port: a router that was restarted has taken the port and changed the lines.
+
+The service itself may not touch the chip of the lines: it asks plimsoll-board.service, by writing a file that
+plimsoll-board.path watches. It does not wait for that: until the line is on, the board is silent, and who
+hears nothing dials again.
 """
 
 from __future__ import annotations
@@ -23,15 +27,16 @@ from app.mcu.router import Router
 COMMAND_S = 2.0  # gpioset ends at once; longer means that the chip is stuck
 
 Run = Callable[[Sequence[str]], Awaitable[None]]
+Lines = Callable[[], Awaitable[None]]  # raises Later
 
 log = logging.getLogger("plimsoll.board")
 
 
 class Owner:
-    """Who takes the port and gives it back. `run` executes a command and raises Later when it fails."""
+    """Who takes the port and gives it back. `lines` sets the lines, or has them set."""
 
-    def __init__(self, device: Path, baud: int, socket: Path, run: Run) -> None:
-        self._device, self._baud, self._socket, self._run = device, baud, socket, run
+    def __init__(self, device: Path, baud: int, socket: Path, lines: Lines) -> None:
+        self._device, self._baud, self._socket, self._lines = device, baud, socket, lines
         self._taken = False
         self._opener = Opener("board")
 
@@ -42,8 +47,7 @@ class Owner:
             await self._ask("$/serial/close")
         except Refused as refusal:  # it may have let go before; whether we can have the port, the port says
             log.info("the router: %s", refusal.value)
-        await self._run(unoq.gpioset(unoq.BOOT0_LOW))
-        await self._run(unoq.gpioset(unoq.UART_ON))
+        await self._lines()
         return await open_port(self._device, self._baud, received, lost, self._opener)
 
     async def give_back(self) -> None:
@@ -71,6 +75,37 @@ class Owner:
             await router.call(method, str(self._device))
         finally:
             router.close()
+
+
+def lines(runtime: str) -> Lines:
+    """How this process sets them; `runtime` is the folder that systemd made for it, "" on a terminal."""
+    folder = runtime.partition(":")[0]
+    return by_unit(Path(folder) / unoq.LINES_ASKED) if folder else by_command(run)
+
+
+def by_command(run: Run) -> Lines:
+    """With the rights of who runs us. `run` executes a command and raises Later when it fails."""
+
+    async def set_lines() -> None:
+        await run(unoq.gpioset(unoq.BOOT0_LOW))
+        await run(unoq.gpioset(unoq.UART_ON))
+
+    return set_lines
+
+
+def by_unit(request: Path) -> Lines:
+    """By the unit that is started whenever `request` was written."""
+
+    def write() -> None:
+        try:
+            request.write_bytes(b"")  # below /run, in memory
+        except OSError as error:
+            raise Unreachable(str(request), error.strerror or error) from None
+
+    async def ask() -> None:
+        write()
+
+    return ask
 
 
 async def run(command: Sequence[str]) -> None:

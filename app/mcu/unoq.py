@@ -16,6 +16,7 @@ NAME_LIMIT = 200  # bytes read of the device tree's property
 CHIP = "/dev/gpiochip1"
 BOOT0_LOW = "37=0"  # at a reset with BOOT0 high the microcontroller starts its ROM instead of the firmware
 UART_ON = "70=1"  # the level shifter between the UART and Linux; low: the port is silent
+LINES_ASKED = "lines"  # in the service's folder below /run: plimsoll-board.path watches it
 RESET = ("38=0", "38=1")  # NRST, one after the other
 
 

@@ -13,7 +13,7 @@ import pytest
 from app.errors import Later, SettingsError, Unreachable
 from app.mcu import owner as module
 from app.mcu import unoq
-from app.mcu.owner import Owner, run
+from app.mcu.owner import Owner, by_command, lines, run
 from tests.mcu.router import SmallRouter
 
 BAUD = 115_200
@@ -52,7 +52,7 @@ class Recorded:
 
 
 def owner(device: Path, socket: Path, recorded: Recorded) -> Owner:
-    return Owner(device, BAUD, socket, recorded.run)
+    return Owner(device, BAUD, socket, by_command(recorded.run))
 
 
 async def test_takes_the_port_and_gives_it_back(small: SmallRouter, device: Path) -> None:
@@ -117,6 +117,13 @@ async def test_does_not_wait_for_a_router_that_is_deaf(
     small.deaf = True
     with pytest.raises(Later, match="no answer"):
         await owner(device, small.path, Recorded()).dial(print, print)
+
+
+async def test_under_systemd_the_lines_are_asked_for_by_a_file(tmp_path: Path) -> None:
+    await lines(f"{tmp_path}:/run/more")()
+    assert [path.name for path in tmp_path.iterdir()] == [unoq.LINES_ASKED]
+    with pytest.raises(Unreachable, match="No such file"):
+        await lines(str(tmp_path / "gone"))()
 
 
 async def test_runs_a_command_and_says_how_it_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from app.ops.sockets import NAMES
 from tests.guards import ROOT
 
 UNITS = sorted(
-    path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".timer")
+    path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".timer", ".path")
 )
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
 # Highest exposure in tenths of a point: the service holds the board's devices and the LAN, safe mode the LAN
@@ -38,6 +38,7 @@ EXPOSURE = {
     "plimsoll-confirm.service": 16,
     "plimsoll-failed.service": 16,
     "plimsoll-recover.service": 9,
+    "plimsoll-board.service": 7,  # one device
     # Root with the board's lines and another program's compiler, and without network.
     "plimsoll-firmware.service": 26,
 }
@@ -128,8 +129,7 @@ def test_the_service_sees_what_the_board_needs() -> None:
     """Its own /dev has devices one by one, /proc has processes alone, /sys is read only."""
     shown = values("plimsoll.service", "BindPaths")
     allowed = values("plimsoll.service", "DeviceAllow")
-    for device in (Board().device, unoq.CHIP):
-        assert f"-{device}" in shown and f"{device} rw" in allowed
+    assert shown == [f"-{Board().device}"] and allowed == [f"{Board().device} rw"]
     assert unoq.DEVICE_TREE.is_relative_to("/sys")
     assert values("plimsoll.service", "ReadWritePaths") == [f"-+{leds.LEDS / name}" for name in leds.NAMES]
     assert any("/run:/var/run" in line for line in values("plimsoll.service", "BindReadOnlyPaths"))
@@ -167,6 +167,18 @@ def test_setpriority_stays_allowed() -> None:
     text = (ROOT / "systemd" / "plimsoll.service").read_text()
     filters = re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE)
     assert filters[-1] == "setpriority" and filters[0] == "@system-service"
+
+
+def test_the_boards_lines_are_set_by_a_unit_that_the_service_asks() -> None:
+    commands = [f"/usr/bin/env {shlex.join(unoq.gpioset(line))}" for line in (unoq.BOOT0_LOW, unoq.UART_ON)]
+    assert values("plimsoll-board.service", "ExecStart") == commands
+    assert values("plimsoll-board.service", "DeviceAllow") == [f"{unoq.CHIP} rw"]
+    assert f"device-tree-compatible({unoq.COMPATIBLE})" in values(
+        "plimsoll-board.service", "ConditionFirmware"
+    )
+    (folder,) = values("plimsoll.service", "RuntimeDirectory")
+    assert values("plimsoll-board.path", "PathChanged") == [f"/run/{folder}/{unoq.LINES_ASKED}"]
+    assert "plimsoll-board.path" in values("plimsoll.service", "Wants")[0]
 
 
 def test_the_service_is_shut_into_a_folder_that_is_installed_empty() -> None:
