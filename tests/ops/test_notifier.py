@@ -18,13 +18,13 @@ import pytest
 from app.cli import main
 from app.clock import NS, VirtualClock
 from app.config import Secret, load
-from app.engine.snapshot import Snapshot
+from app.engine.snapshot import GoalView, Snapshot, StorageView, UpdateView
 from app.errors import Refused, SettingsError, Unreachable
 from app.ops import notifier
 from app.ops.alerts import Alert
 from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
 from tests.guards import PATIENCE
-from tests.ops.test_alerts import FINE, seen
+from tests.ops.test_alerts import FINE, because, seen
 
 HALTED = Alert("halted", "Plimsoll: trading is halted", "Halted because the switch was opened — now", 5)
 
@@ -204,6 +204,34 @@ async def test_old_news_is_dropped_and_a_full_queue_loses_the_oldest() -> None:
             sender.put(Alert(str(number), "x", "y", 3))
         await notified(clock, sender, 2 * QUEUE_LIMIT - 1, 0)
     assert "halted" not in [headers["Tags"] for _, headers, _ in _Receiver.got]
+
+
+@pytest.mark.parametrize(
+    ("ill", "code"),
+    [
+        (seen(reasons=because("switch")), "halted"),
+        (seen(goal=GoalView("flat", True, "venue closed", 0)), "flat_pending"),
+        (seen(reasons=because("difference")), "difference"),
+        (seen(update=UpdateView(failed="0.2.0 did not get ready")), "update_failed"),
+        (seen(journal="disk full"), "storage"),
+        (seen(storage=StorageView(troubles={"storage_wear": "90 % spent"})), "storage_wear"),
+        (seen(link_up=False), "feed"),
+    ],
+)
+async def test_sends_each_thing_an_owner_must_know_and_that_it_is_over(ill: Snapshot, code: str) -> None:
+    """From the engine's picture to the phone, whatever the time it must have stood."""
+    clock, view = VirtualClock(0), ill
+    with receiving() as url:
+        sender = Notifier(Target(url), clock)
+        watching = asyncio.create_task(sender.watch(lambda: (view, "Active")))
+        try:
+            await notified(clock, sender, 1, NS)
+            view = FINE
+            await notified(clock, sender, 2, NS)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    assert [headers["Tags"] for _, headers, _ in _Receiver.got] == [code, "normal"]
 
 
 async def test_watches_the_picture_and_sends_what_is_due() -> None:
