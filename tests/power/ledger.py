@@ -134,7 +134,13 @@ async def main(folder: Path, steps: int) -> None:
 
 def weaken(synchronous: str) -> None:
     """Plant the fault: the journal's own file is opened with another mode."""
-    journal.STATE = database.STATE = replace(journal.STATE, synchronous=synchronous)  # type: ignore[attr-defined]
+    journal.STATE = replace(journal.STATE, synchronous=synchronous)
+
+
+def fold_every(pages: int) -> None:
+    """Fold the log into the file after so many pages: no short ledger reaches the number of the product."""
+    now = f"wal_autocheckpoint = {database.CHECKPOINT_PAGES}"
+    database.WRITER_PRAGMAS = database.WRITER_PRAGMAS.replace(now, f"wal_autocheckpoint = {pages}")
 
 
 if __name__ == "__main__":
@@ -142,6 +148,11 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=FOR_EVER, help="orders of each desk")
     parser.add_argument("--synchronous", default="FULL")
+    parser.add_argument("--checkpoint", type=int, default=database.CHECKPOINT_PAGES, help="pages of the log")
+    parser.add_argument("--unarmed", action="store_true", help="leave the latch alone")
     asked = parser.parse_args()
     weaken(asked.synchronous)
+    fold_every(asked.checkpoint)
+    if asked.unarmed:
+        ARM_EVERY = FOR_EVER
     asyncio.run(main(asked.folder, asked.steps))

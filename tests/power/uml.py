@@ -81,11 +81,11 @@ class Plugged:
         disk = (f"ubd0=/image/{self._image.name}", "root=/dev/ubda", "rw")
         quiet = ("con=null", "con0=null,fd:1", "panic=-1", "net.ifnames=0", "uml_dir=/tmp/", "umid=plugged")
         words = ("/usr/bin/linux.uml", f"mem={MEMORY_MB}M", *disk, *quiet)
-        self._process = subprocess.Popen(
-            ["chroot", str(self._system), *words, "vec0:transport=tap,ifname=tap0,depth=128"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._console.open("ab"),
-            start_new_session=True,
-        )  # fmt: skip
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                ["chroot", str(self._system), *words, "vec0:transport=tap,ifname=tap0,depth=128"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=console, start_new_session=True,
+            )  # fmt: skip
 
     @property
     def runs(self) -> bool:
