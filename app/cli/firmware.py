@@ -29,7 +29,7 @@ WHY = "new firmware for the board"
 SKETCHER = Path(__file__).resolve().parents[2] / "board" / "targets.py"
 FOLDER = "firmware"  # of the kept images
 INSTALLED = Places(Path("/"))
-STOPPED = "stopped"  # in the unit's folder below /run while the service is to be started again
+STOPPED = "PLIMSOLL_STOPPED"  # its unit names a file that is there while the service is to be started again
 OWNER, GUEST = "unoq", "unoq-guest"  # the sketches: each speaks only as `board.mode` does
 
 
@@ -38,8 +38,8 @@ class Appliance:
 
     def __init__(self, folder: Path, board: Board) -> None:
         self._folder, self._board = folder, board
-        runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-        self._stopped = Path(runtime) / STOPPED if runtime else None
+        named = os.environ.get(STOPPED)
+        self._stopped = Path(named) if named else None
 
     def latch(self) -> None:
         """Through the service if one runs, else in its journal."""

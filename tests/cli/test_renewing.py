@@ -131,12 +131,12 @@ def test_its_unit_knows_that_the_service_is_to_be_started_again(
 ) -> None:
     from app.config.settings import Board
 
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(bench.home))
+    monkeypatch.setenv(firmware.STOPPED, str(bench.home / "stopped"))
     appliance = firmware.Appliance(bench.home / "data", Board())
     appliance.release()
-    assert (bench.home / firmware.STOPPED).exists()
+    assert (bench.home / "stopped").exists()
     appliance.resume()
-    assert not (bench.home / firmware.STOPPED).exists()
+    assert not (bench.home / "stopped").exists()
 
 
 def test_what_it_waits_for_is_told_with_the_updates(

@@ -107,7 +107,9 @@ def test_firmware_is_renewed_by_the_release_that_runs_and_the_service_started_wh
     assert callable(parse(words[3:]).run)
     (after,) = values(unit, "ExecStopPost")
     (folder,) = values(unit, "RuntimeDirectory")
-    assert f"/run/{folder}/{firmware.STOPPED} " in after and after.endswith(f"{firmware.SERVICE}'")
+    stopped = f"/run/{folder}/stopped"
+    assert f"{firmware.STOPPED}={stopped}" in values(unit, "Environment")
+    assert f" {stopped} " in after and after.endswith(f"{firmware.SERVICE}'")
     (writable,) = values(unit, "ReadWritePaths")
     assert {str(firmware.INSTALLED.data), str(firmware.INSTALLED.update)} <= set(writable.split())
     assert values(unit, "IPAddressDeny") == ["any"]
