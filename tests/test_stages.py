@@ -1,5 +1,5 @@
-"""Minutes per stage: every long test has its stage, what was done for others is not counted twice, and what
-is over its ceiling is said.
+"""Minutes per stage: a long test has the stage of its folder, what was done for others is not counted twice,
+and what is over its ceiling is said.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ def told(nodeid: str, duration: float, *keywords: str) -> SimpleNamespace:
     return SimpleNamespace(nodeid=nodeid, duration=duration, keywords=dict.fromkeys(keywords, 1))
 
 
-def test_every_place_of_a_stage_is_there_and_every_folder_of_long_tests_has_one() -> None:
+def test_every_place_of_a_stage_is_there() -> None:
     places = [place for stage in stages.LONG for place in stage.places]
     assert [place for place in places if not (ROOT / place).exists()] == []
-    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if "mark." + "long" in path.read_text()]
-    without = {
-        path.name
-        for path in marked
-        if stages.stage_of(path.relative_to(ROOT).as_posix()) == stages.OTHER.name
-    }
-    assert without == {"test_environment.py"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "ceiling"),
+    [("aarch64", 8), ("booted", 10), ("power", 3), ("browser", 5), ("board", 5), ("soak", None)],
+)
+def test_a_long_test_has_the_ceiling_of_its_folder(folder: str, ceiling: float | None) -> None:
+    assert stages.CEILINGS[stages.stage_of(f"tests/{folder}/test_x.py::test_y")] == ceiling
 
 
 def test_adds_up_by_stage_and_gives_what_was_done_for_others_its_own(
