@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,18 @@ from app.cli.causes import first_cause
 from app.clock import NS
 from app.domain.intents import Place
 from app.domain.orders import Bracket, OrderState, OrderType, Side
-from app.errors import Ours, Refused, SettingsError, Unreachable
-from app.mcu import unoq, virtual
+from app.errors import Ours, Refused, SettingsError
+from app.mcu import unoq
 from app.mcu.virtual import VirtualBoard
 from app.risk.state import Goal
 from tests import service
 from tests.guards import PATIENCE
+from tests.mcu import virtual
 from tests.test_compose import Running, running, synced
 
 FAR_TICKS, BRACKET_TICKS = 200, 20
 
-url = service.url
+url, board = service.url, virtual.board
 
 
 @pytest.fixture
@@ -31,17 +32,6 @@ def file(tmp_path: Path, url: str) -> Path:
     settings = demo.write_settings(tmp_path, url, 0, keep=False, board=True)
     settings.write_text(f"dev = true\n{settings.read_text()}")
     return settings
-
-
-@pytest.fixture
-async def board(file: Path) -> AsyncIterator[VirtualBoard]:
-    try:
-        program = await virtual.build()
-    except Unreachable as error:
-        pytest.skip(str(error))
-    made = await VirtualBoard.start(program, file.parent)
-    yield made
-    await made.stop()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -14,26 +14,15 @@ from typing import Any
 
 import pytest
 
-from app.errors import Unreachable
-from app.mcu import virtual
 from app.mcu.virtual import VirtualBoard
 from tests.guards import PATIENCE, ROOT
+from tests.mcu import virtual
 from tests.mcu.host import Host
 from tests.mcu.rig import Listener
 from tests.web.pictures import ACTIVE, HALTED
 
 UP, HOLD, OPEN = (True, True), (False, True), (True, False)
-
-
-@pytest.fixture
-async def board(tmp_path: Path) -> AsyncIterator[VirtualBoard]:
-    try:
-        program = await virtual.build()
-    except Unreachable as error:
-        pytest.skip(str(error))
-    made = await VirtualBoard.start(program, tmp_path, "--seed", "7")
-    yield made
-    await made.stop()
+board = virtual.board
 
 
 class Desk(Host):

@@ -12,14 +12,14 @@ import pytest
 from app.clock import SystemClock
 from app.config.settings import Board
 from app.engine.settings import HEARTBEAT_NS
-from app.errors import Unreachable
-from app.mcu import boards, owner, virtual
+from app.mcu import boards, owner
 from app.mcu.guest import FROM_BOARD, TO_BOARD
 from app.mcu.link import Link
 from app.mcu.opener import Opener
 from app.mcu.port import Port, open_port
 from app.mcu.router import Router
 from app.mcu.virtual import VirtualBoard
+from tests.mcu import virtual
 from tests.mcu.rig import Listener
 from tests.mcu.router import SmallRouter
 from tests.mcu.test_link import HOLD, UP, board_is, until
@@ -27,17 +27,7 @@ from tests.web.pictures import ACTIVE
 
 BAUD = 115_200
 TRIP = ("trip", "the switch was opened")
-
-
-@pytest.fixture
-async def board(tmp_path: Path) -> AsyncIterator[VirtualBoard]:
-    try:
-        program = await virtual.build()
-    except Unreachable as error:
-        pytest.skip(str(error))
-    made = await VirtualBoard.start(program, tmp_path)
-    yield made
-    await made.stop()
+board = virtual.board
 
 
 @pytest.fixture

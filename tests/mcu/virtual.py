@@ -1,16 +1,33 @@
-"""A virtual board as a process, whichever firmware it runs, and its control socket."""
+"""A virtual board, a process, whichever firmware it runs, and its control socket; and the service's own."""
 
 from __future__ import annotations
 
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ANSWER_SECONDS = 10  # a machine under full load; an answer takes milliseconds
+import pytest
+
+from app.errors import Unreachable
+from app.mcu import virtual
+from app.mcu.virtual import VirtualBoard
+from tests.guards import PATIENCE
+
+
+@pytest.fixture
+async def board(tmp_path: Path) -> AsyncIterator[VirtualBoard]:
+    """The firmware in C, compiled for this machine; skips where it cannot be."""
+    try:
+        program = await virtual.build()
+    except Unreachable as error:
+        pytest.skip(str(error))
+    made = await VirtualBoard.start(program, tmp_path, "--seed", "7")
+    yield made
+    await made.stop()
 
 
 class Virtual:
@@ -19,7 +36,7 @@ class Virtual:
     def __init__(self, process: subprocess.Popen[str], link: Path, control: Path) -> None:
         self.process, self.link = process, link
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(ANSWER_SECONDS)
+        self._socket.settimeout(PATIENCE)
         self._socket.connect(str(control))
         self._lines = self._socket.makefile("rw")
 
