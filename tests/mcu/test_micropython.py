@@ -25,6 +25,7 @@ from board.micropython.board import Board
 from tests import micropython
 from tests.guards import PATIENCE, ROOT
 from tests.mcu import make_vectors, scenario, vectors
+from tests.mcu.rig import Listener
 from tests.mcu.virtual import Virtual, started
 
 pytestmark = pytest.mark.long
@@ -300,24 +301,8 @@ def test_answers_what_it_does_not_know(virtual: Virtual) -> None:
         assert list(virtual.do(command)) == ["error"], command
 
 
-class Engine:
-    """What the service's link tells its engine."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple] = []
-
-    def trip(self, cause: str) -> None:
-        self.heard.append(("trip", cause))
-
-    def latched(self) -> bool:
-        return True
-
-    def on_panel(self, fresh: bool, closed: bool) -> None:
-        self.heard.append((fresh, closed))
-
-
 async def test_serves_the_link_of_the_service(virtual: Virtual) -> None:
-    clock, engine, opener = SystemClock(), Engine(), Opener("board")
+    clock, engine, opener = SystemClock(), Listener(), Opener("board")
 
     async def dial(received: Any, lost: Any) -> Port:
         return await open_port(virtual.link, 115_200, received, lost, opener)

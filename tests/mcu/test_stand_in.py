@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from app.mcu.stand_in import StandIn
+from tests.mcu.rig import Listener
 from tests.web.pictures import ACTIVE, HALTED
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.heard: list[tuple[object, ...]] = []
-
-    def trip(self, cause: str) -> None:
-        self.heard.append(("trip", cause))
-
-    def latched(self) -> bool:
-        return True
-
-    def on_panel(self, fresh: bool, closed: bool) -> None:
-        self.heard.append((fresh, closed))
 
 
 def test_begins_fresh_and_closed() -> None:
