@@ -325,5 +325,8 @@ def _repair(arguments: Namespace) -> int:
         driver = _driver(arguments)
         if arguments.what == "failed":
             return 0 if driver.failed_late() in (WENT_BACK, RUNS) else 1  # then the safe page takes over
-        driver.recover()
-        return OUTCOMES[driver.confirm(arguments.now)] if arguments.what == "confirm" else 0
+        if arguments.what == "recover":
+            driver.recover()
+            return 0
+        driver.resume()
+        return OUTCOMES[driver.confirm(arguments.now)]

@@ -72,6 +72,14 @@ class Memory:
         return firmware in self.bad or (self.wanted == firmware and self.tries >= TRIES_MAX)
 
 
+def excused(before: int, after: int) -> frozenset[str]:
+    """Ills that a release on trial may have: where it speaks another version of the board's protocol than the
+    release before, the board cannot be understood until its firmware is renewed, which follows the commit.
+    0 = a release that says nothing of firmware.
+    """
+    return frozenset({"board"}) if before and after and before != after else frozenset()
+
+
 def decide(facts: Facts, memory: Memory) -> tuple[Act, str]:
     """The next act, and why nothing is written yet or any more ("" = all is well)."""
     if facts.writing and facts.runs == facts.writing:

@@ -15,9 +15,20 @@ from app.update.firmware import Act, Facts, Memory, begun, decide
 from app.update.telling import FAILED, QUIET, WORKING, Teller
 
 FILE = "firmware.json"
+CARRIED = "board/firmware.json"  # in a release, as board/targets.py names it
 FILE_LIMIT = 4_096  # bytes; it has some 300
 ACTS_MAX = 4  # of one run: book-keeping, one writing, and a last look; the timer brings the next
 WRITTEN, RESTED, WAITS, FAILED_NOW = "written", "rested", "waits", "failed"
+
+
+def protocol(release: Path) -> int:
+    """The version of the board's protocol that an unpacked release speaks, 0 where it does not say."""
+    try:
+        document = json.loads(durable.read(release / CARRIED, FILE_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return 0
+    version = document.get("protocol_version") if isinstance(document, dict) else None
+    return version if isinstance(version, int) else 0
 
 
 class Bench(Protocol):

@@ -13,9 +13,10 @@ from typing import Protocol
 
 from app.clock import NS, Clock
 from app.errors import PlimsollError, Theirs, Unable, clean
-from app.update import state, switch
+from app.update import renewal, state, switch
 from app.update.artifact import Damaged
 from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
+from app.update.firmware import excused
 from app.update.state import WINDOW_S, Ota
 from app.update.telling import FAILED, QUIET, WORKING, Teller
 from app.update.versions import parse, version_of
@@ -133,8 +134,17 @@ class Driver:
         self._charge()
         return way
 
+    def resume(self) -> Way:
+        """Before `confirm`, perhaps after `recover` in this boot: a start that was counted is not counted anew,
+        or one power cut would use up both tries.
+        """
+        ota = self.ota
+        if ota.trial and ota.tries and not ota.back and self._linked() == ota.trial:
+            return Way.TRY
+        return self.recover()
+
     def confirm(self, told: bool = False) -> str:
-        """After the service was started: finish what was under way. Call `recover` first."""
+        """After the service was started: finish what was under way. Call `resume` first."""
         if not self.ota.trial:
             return self._rest()
         if self.ota.back:
@@ -219,7 +229,8 @@ class Driver:
         self._begin(Step.START, trial)
         self._world.start()
         self._begin(Step.HEALTH, trial)
-        judge = Judge(version_of(trial), ills, self._clock.mono_ns())
+        spoken = (renewal.protocol(self._home / switch.RELEASES / name) for name in (self.ota.good, trial))
+        judge = Judge(version_of(trial), ills | excused(*spoken), self._clock.mono_ns())
         while (verdict := judge.see(self._world.probe(), self._clock.mono_ns())) is None:
             self._world.pause(PROBE_EVERY_NS)
         return self._commit() if verdict else self._go_back(judge.last)

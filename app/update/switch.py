@@ -44,7 +44,7 @@ def manifest(home: Path, release: str) -> Manifest | None:
         return None
     try:
         data = durable.read(home / RELEASES / release / artifact.MANIFEST, artifact.MANIFEST_LIMIT)
-        return artifact.parse_manifest(data)
+        return artifact.parse_head(data)
     except (OSError, Damaged):
         return None
 

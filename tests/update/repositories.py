@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
+
 from app.clock import NS, VirtualClock
 from app.update.artifact import MANIFEST, manifest_of
 from app.update.check import Source
@@ -196,3 +198,15 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.connection.shutdown(socket.SHUT_RDWR)
 
     return Handler
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Published:
+    """One that has published a release; a test module takes this fixture and `site` by name."""
+    return published(tmp_path / "published", "0.2.0")
+
+
+@pytest.fixture
+def site(repository: Published) -> Iterator[Site]:
+    with serving(repository.folder) as site:
+        yield site

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.update import artifact
-from app.update.artifact import MANIFEST, Damaged, differences, manifest_of, parse_manifest, unpack
+from app.update.artifact import (
+    MANIFEST,
+    Damaged,
+    differences,
+    manifest_of,
+    parse_head,
+    parse_manifest,
+    unpack,
+)
 from tests.guards import ROOT
+from tests.update import repositories
 
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MAIN = """\
@@ -229,3 +239,12 @@ def test_says_what_it_is_for_on_another_machine(tmp_path: Path, changes: dict[st
     done = run(made(tmp_path / "a", **changes), tmp_path / "home")
     assert done.returncode == 1 and "plimsoll: this file is for Python" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_the_head_says_what_the_whole_says_but_for_the_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(repositories.made(tmp_path / "a", "0.2.0")) as archive:
+        data = archive.read(MANIFEST)
+    head, whole = parse_head(data), parse_manifest(data)
+    assert whole.files and head == replace(whole, files={}) and head.name == whole.name
+    with pytest.raises(Damaged):
+        parse_head(data[:-2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,18 +14,10 @@ from app.update import check, state
 from app.update.decide import Here
 from app.update.state import Ota
 from app.update.telling import AUDIT, Teller, told
-from tests.update.repositories import Published, Site, here, published, serving, source, today
+from tests.update import repositories
+from tests.update.repositories import Published, Site, here, source, today
 
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Published:
-    return published(tmp_path / "published", "0.2.0")
-
-
-@pytest.fixture
-def site(repository: Published) -> Iterator[Site]:
-    with serving(repository.folder) as site:
-        yield site
+repository, site = repositories.repository, repositories.site
 
 
 class Device:

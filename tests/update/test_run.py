@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.errors import Refused, Theirs, Unable
-from app.update import run, switch
+from app.update import renewal, run, switch
 from app.update.artifact import Damaged
 from app.update.decide import HEALTH_LIMIT_NS, TRIES_MAX, Exposure, Step, Way
 from app.update.run import COMMITTED, RESTED, RUNS, WAITS, WENT_BACK
@@ -81,6 +81,26 @@ def test_promise_8_a_board_that_was_missing_before_may_be_missing_after(board: B
     assert board.apply() == COMMITTED
     board.world.behaviour |= {"0.2.0": "well", "0.3.0": "ill"}
     assert board.apply("0.3.0") == WENT_BACK
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ends"),
+    [(1, 2, COMMITTED), (2, 1, COMMITTED), (1, 1, WENT_BACK), (0, 1, WENT_BACK), (1, 0, WENT_BACK)],
+)
+def test_a_board_may_fall_silent_where_the_release_speaks_another_protocol(
+    tmp_path: Path, before: int, after: int, ends: str
+) -> None:
+    """Its firmware is renewed after the commit: judged by it, such a release could never be kept."""
+    board = Board(tmp_path, protocols={"0.1.0": before, "0.2.0": after}).install()
+    board.world.behaviour["0.2.0"] = "ill"
+    assert board.apply() == ends
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"protocol_version": "1"}', "{}"])
+def test_a_list_of_firmware_that_makes_no_sense_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "board").mkdir()
+    (tmp_path / renewal.CARRIED).write_text(text)
+    assert renewal.protocol(tmp_path) == 0
 
 
 def test_promise_10_a_late_failure_within_the_window_leads_back(board: Board) -> None:
@@ -158,6 +178,15 @@ def test_promise_9_a_reboot_loop_ends_after_two_tries(board: Board) -> None:
     board.world.start()
     assert driver.confirm() == WENT_BACK
     assert board.consistent() and board.linked == board.name("0.1.0")
+
+
+@pytest.mark.parametrize("step", [Step.STOP, Step.SWITCH, Step.START, Step.HEALTH, Step.COMMIT])
+def test_promise_9_one_power_cut_leaves_a_good_release_its_second_try(board: Board, step: Step) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        board.apply(driver=board.driver(_power_cut_at(step)))
+    board.world.running.unlink(missing_ok=True)
+    assert board.boot() == COMMITTED
+    assert board.consistent() and board.linked == board.name("0.2.0")
 
 
 def _power_cut_at(last: Step) -> Callable[[Step], None]:

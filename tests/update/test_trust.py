@@ -20,18 +20,10 @@ from app.update.fetch import Web
 from app.update.release import DAYS
 from app.update.trust import Trust
 from tests.guards import ROOT
-from tests.update.repositories import Published, Site, published, secret, serving, today
+from tests.update import repositories
+from tests.update.repositories import Published, Site, secret, today
 
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Published:
-    return published(tmp_path / "published", "0.2.0")
-
-
-@pytest.fixture
-def site(repository: Published) -> Iterator[Site]:
-    with serving(repository.folder) as site:
-        yield site
+repository, site = repositories.repository, repositories.site
 
 
 def offers(folder: Path, repository: Published, site: Site, clock: VirtualClock | None = None) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.clock import VirtualClock
 from app.update import switch
 from app.update.decide import Exposure, Offer, Probe, Step
+from app.update.renewal import CARRIED
 from app.update.run import Driver, Places
 from app.update.state import Ota, load
 from app.update.telling import Teller
@@ -81,7 +82,14 @@ class World:
 class Board:
     """A machine with an installed release and others at hand, in `folder`. `driver()` is a new updater."""
 
-    def __init__(self, folder: Path, installed: str = "0.1.0", others: tuple[str, ...] = ("0.2.0",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        installed: str = "0.1.0",
+        others: tuple[str, ...] = ("0.2.0",),
+        protocols: dict[str, int] | None = None,
+    ) -> None:
+        self.protocols = protocols or {}  # of the board, by version; 0 and none = not said
         self.folder = folder
         self.places = Places(folder / "home", folder / "memory")
         self.clock = VirtualClock(NOW_NS)
@@ -93,7 +101,8 @@ class Board:
         self.places.home.mkdir(parents=True)
         self.places.memory.mkdir()
         for version, file in self.names.items():
-            made(file, version)
+            spoken = self.protocols.get(version, 0)
+            made(file, version, {CARRIED: b'{"protocol_version": %d}' % spoken} if spoken else None)
         self.add(self.installed)
         switch.switch(self.places.home, self.name(self.installed))
         self.world.start()
@@ -114,9 +123,10 @@ class Board:
 
     def boot(self) -> str:
         """Power is back: first what shall run, then it runs, then what was under way is finished."""
-        driver = self.driver()
-        driver.recover()
+        self.driver().recover()
         self.world.start()
+        driver = self.driver()
+        driver.resume()
         return driver.confirm()
 
     @property
