@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import shutil
 import sys
+import tempfile
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from app.cli import places
+from app.cli import places, rights
 from app.clock import SystemClock
 from app.config import Secret, read_secret
 from app.errors import Refused, Unable
@@ -26,7 +31,9 @@ def back_up(arguments: Namespace) -> int:
     folder = (arguments.to or data / FOLDER).absolute()
     made = None
     if not arguments.list:
-        made = backups.back_up(data, folder, SystemClock(), _new_passphrase(arguments))
+        passphrase = _new_passphrase(arguments)
+        with nullcontext() if arguments.to else rights.of(data):  # root may write where the service may not
+            made = backups.back_up(data, folder, SystemClock(), passphrase)
     found = backups.names(folder) if folder.exists() else []
     if arguments.json:
         print(json.dumps({"folder": str(folder), "made": made and made.name, "backups": found}))
@@ -43,13 +50,39 @@ def restore(arguments: Namespace) -> int:
     if not source.is_dir():
         raise Unable("backup.missing", source, hint="plimsoll backup --list names them")
     passphrase = _known_passphrase(arguments) if backups.is_sealed(source) else None
-    aside = backups.restore(source, data, SystemClock(), f"cli {getpass.getuser()}", passphrase)
+    by = f"cli {getpass.getuser()}"
+    with _readable(source, data) as found, rights.of(data):
+        aside = backups.restore(found, data, SystemClock(), by, passphrase)
     if arguments.json:
         print(json.dumps({"restored": str(source), "replaced": str(aside), "state": "halted"}))
     else:
         print(f"Restored {source.name}. What was there before is in {aside}.")
         print("Trading is halted until you re-arm: plimsoll rearm")
     return 0
+
+
+@contextmanager
+def _readable(source: Path, data: Path) -> Iterator[Path]:
+    """`source`, or a copy of it for as long as this lasts where the service's user may not read it: root made
+    it, or it came on a stick.
+    """
+    files = [source, *source.iterdir()]
+    with rights.of(data):
+        readable = all(os.access(path, os.R_OK, effective_ids=True) for path in files)
+    if readable:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(dir=data.parent) as folder:
+        copy = Path(folder, source.name)
+        shutil.copytree(source, copy)
+        owner = data.stat()
+        for path in (
+            *copy.iterdir(),
+            copy,
+            Path(folder),
+        ):  # the outermost last: until then only root is in it
+            os.chown(path, owner.st_uid, owner.st_gid)
+        yield copy
 
 
 def _new_passphrase(arguments: Namespace) -> Secret | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from app.cli import history
+from app.cli import history, rights
 from app.clock import SystemClock
 from app.engine.records import FillBooked, Recovered
 from app.engine.twins import check
@@ -30,26 +30,31 @@ def read(folder: Path, command: str) -> dict[str, Any]:
         async with read_only(folder) as reader:
             return {"service": False, **await answers[command](reader)}
 
-    return asyncio.run(ask())
+    with rights.of(folder):
+        return asyncio.run(ask())
 
 
 def halt(folder: Path, why: str) -> dict[str, Any]:
     """Write the latch durably: the next start trades nothing until a person re-arms."""
     clock = SystemClock()
-    asyncio.run(write_latch(folder, by=f"cli {getpass.getuser()}", why=why or "plimsoll halt", clock=clock))
+    by = f"cli {getpass.getuser()}"
+    with rights.of(folder):
+        asyncio.run(write_latch(folder, by=by, why=why or "plimsoll halt", clock=clock))
     return {"service": False, "done": "halt", "state": "halted"}
 
 
 def clear_exception(folder: Path, module: str, reason: str) -> dict[str, Any]:
     """End the exception of a native module durably. Raises Refused when none stands."""
 
+    by = f"cli {getpass.getuser()}"
+
     async def clear() -> None:
         async with read_only(folder) as reader:
             check(module, reason, [each.module for each in await reader.twin_exceptions()])
-        by = f"cli {getpass.getuser()}"
         await write_cleared(folder, by=by, module=module, why=reason, clock=SystemClock())
 
-    asyncio.run(clear())
+    with rights.of(folder):
+        asyncio.run(clear())
     return {"service": False, "done": "native-clear"}
 
 

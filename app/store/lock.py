@@ -21,7 +21,7 @@ class InstanceLock:
     def __init__(self, data_dir: Path) -> None:
         path = data_dir / LOCK_FILE
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         except OSError as error:
             raise _refused(
                 "store.folder", f"{data_dir}: {error.strerror}", "create it, or set data_dir"
