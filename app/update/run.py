@@ -111,6 +111,7 @@ class Driver:
             self._world.stop()
             self._begin(Step.SWITCH, self.ota.trial)
             self._try()
+            self._world.stop()  # whoever looked at the page meanwhile has started the old one, by its socket
             return self._start_and_judge(ills)
         except (OSError, PlimsollError) as error:
             self.teller.decided("broken off", f"{clean(error)}; {self._linked()} runs until the next try")

@@ -39,8 +39,20 @@ def test_promise_8_a_good_release_is_committed(board: Board) -> None:
     ota = board.ota
     assert (ota.floor, ota.previous, ota.tries, ota.bad) == ("0.2.0", board.name("0.1.0"), 0, ())
     assert ota.window_s == WINDOW_S
-    assert board.world.calls == ["back up", "stop", "start"]
+    assert board.world.calls == ["back up", "stop", "stop", "start"]
     assert switch.linked(board.places.home, switch.UPDATER) == board.name("0.2.0")
+
+
+def test_a_visitor_who_starts_the_old_release_again_is_no_reason_to_go_back(board: Board) -> None:
+    board.world.visited = True
+    assert board.apply() == COMMITTED
+    assert board.consistent() and board.linked == board.name("0.2.0")
+
+
+def test_a_visitor_who_starts_the_bad_release_again_does_not_keep_it(board: Board) -> None:
+    board.world.visited, board.world.behaviour["0.2.0"] = True, "crash loop"
+    assert board.apply() == WENT_BACK
+    assert board.consistent() and board.linked == board.name("0.1.0")
 
 
 def test_promise_4_the_floor_rises_at_a_commit_and_never_falls(board: Board) -> None:

@@ -32,6 +32,9 @@ class World:
         self.boot, self.age_s = "boot", 1_000
         self.on_back_up: Callable[[], None] = lambda: None
         self.restarts = 0
+        self.visited = (
+            False  # by a browser that waits in the page's socket: what was stopped is started again
+        )
 
     def start(self) -> None:
         self.calls.append("start")
@@ -42,6 +45,8 @@ class World:
     def stop(self) -> None:
         self.calls.append("stop")
         self.running.unlink(missing_ok=True)
+        if self.visited:
+            self.running.write_text(switch.linked(self.home))
 
     @property
     def runs(self) -> str:
