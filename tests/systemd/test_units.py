@@ -40,7 +40,7 @@ EXPOSURE = {
     "plimsoll-recover.service": 9,
     "plimsoll-board.service": 7,  # one device
     # Root with the board's lines and another program's compiler, and without network.
-    "plimsoll-firmware.service": 26,
+    "plimsoll-firmware.service": 29,
 }
 
 
@@ -114,6 +114,9 @@ def test_firmware_is_renewed_by_the_release_that_runs_and_the_service_started_wh
     assert {str(firmware.INSTALLED.data), str(firmware.INSTALLED.update)} <= set(writable.split())
     assert values(unit, "IPAddressDeny") == ["any"]
     assert f"{Board().device} rw" in values(unit, "DeviceAllow")
+    (kept,) = values(unit, "CapabilityBoundingSet")
+    assert {"CAP_SETUID", "CAP_SETGID"} <= set(kept.split()), "the latch is written with the service's rights"
+    assert values(unit, "SystemCallFilter")[-1].endswith("@setuid")
 
 
 def test_who_takes_over_starts_a_unit_there_is() -> None:
