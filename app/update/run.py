@@ -136,8 +136,8 @@ class Driver:
         return way
 
     def resume(self) -> Way:
-        """Before `confirm`, perhaps after `recover` in this boot: a start that was counted is not counted anew,
-        or one power cut would use up both tries.
+        """Before `confirm`, perhaps after `recover` in this boot: a start that was counted is not counted
+        anew, or one power cut would use up both tries.
         """
         ota = self.ota
         if ota.trial and ota.tries and not ota.back and self._linked() == ota.trial:
