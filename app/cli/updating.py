@@ -22,7 +22,7 @@ from app.cli import places
 from app.clock import NS, SystemClock
 from app.errors import Refused, SettingsError, Unable
 from app.update import locks, orders, renewal, state, switch, telling
-from app.update.machine import Page, Systemd, here, installed
+from app.update.machine import Page, Systemd, here, installed, uptime
 from app.update.run import COMMITTED, RESTED, RUNS, STRANDED, WAITS, WENT_BACK, Driver, Places
 from app.update.telling import Teller
 
@@ -211,19 +211,29 @@ def _firmware(memory: Path) -> str:
         return str(refusal)
 
 
-def _check(arguments: Namespace) -> int:
+def _as_owner(arguments: Namespace) -> int | None:
+    """Root leaves what has the network to the owner of the downloads: what root made there he could not
+    replace, and a link of his could lead root anywhere. The exit code; None where that is us.
+    """
     folder = arguments.memory / DOWNLOADS
     owner = folder.stat().st_uid
-    if _is_root() and owner:  # what root would leave there, its owner could not replace
-        words = [sys.executable, "-sE", sys.argv[0], "update", "check", *(["--json"] * arguments.json)]
-        words += ["--home", str(arguments.home), "--memory", str(arguments.memory)]
-        words += ["--config", str(places.config_file(arguments))]
-        as_owner: dict[str, Any] = {"user": owner, "group": folder.stat().st_gid, "extra_groups": []}
-        return subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **as_owner).returncode
+    if not (_is_root() and owner):
+        return None
+    words = [sys.executable, "-sE", sys.argv[0], "update", arguments.what, *(["--json"] * arguments.json)]
+    words += ["--home", str(arguments.home), "--memory", str(arguments.memory)]
+    words += ["--config", str(places.config_file(arguments))]
+    rights: dict[str, Any] = {"user": owner, "group": folder.stat().st_gid, "extra_groups": []}
+    return subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **rights).returncode
+
+
+def _check(arguments: Namespace) -> int:
+    done = _as_owner(arguments)
+    if done is not None:
+        return done
     from app.update import check
     from app.update.fetch import Web
 
-    clock = SystemClock()
+    clock, folder = SystemClock(), arguments.memory / DOWNLOADS
     remembered, _ = state.load(arguments.memory, switch.linked(arguments.home))
     with locks.alone(folder):
         source, machine = _source(arguments), here(arguments.home)
@@ -238,6 +248,9 @@ def _check(arguments: Namespace) -> int:
 
 
 def _fetch(arguments: Namespace) -> int:
+    done = _as_owner(arguments)
+    if done is not None:
+        return done
     from app.update import check
 
     clock, folder = SystemClock(), arguments.memory / DOWNLOADS
@@ -264,13 +277,14 @@ def _order(arguments: Namespace) -> int:
     """The unit does it: a terminal that closes must not leave the service between two releases."""
     if not _is_root():
         raise Unable("update.rights", "only root may", hint=f"sudo plimsoll update {arguments.what}")
-    memory, began_ns = arguments.memory, SystemClock().wall_ns()
-    orders.leave(memory, orders.Order(arguments.what, arguments.now))
+    memory, clock = arguments.memory, SystemClock()
+    began_ns = clock.wall_ns()
+    orders.leave(memory, orders.Order(arguments.what, arguments.now), uptime(clock))
     try:
         fetched = arguments.what == orders.ROLLBACK or _start(FETCHING)
         done = fetched and _start(SWITCHING)
     finally:
-        orders.take(memory)
+        orders.take(memory, uptime(clock))
     told = telling.told(memory if fetched else memory / DOWNLOADS)
     if told.get("at_ns", 0) < began_ns:
         told = telling.told(memory / DOWNLOADS)
@@ -292,7 +306,7 @@ def _start(unit: str) -> bool:
 def _switch(arguments: Namespace) -> int:
     from app.update import check
 
-    order = orders.take(arguments.memory)
+    order = orders.take(arguments.memory, uptime(SystemClock()))
     if order is None and not wanted(places.config_file(arguments)).automatic:
         return 0
     order = order or orders.Order(orders.APPLY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -61,10 +61,13 @@ def _held(handle: int) -> Exposure:
 
 @contextmanager
 def used(folder: Path) -> Iterator[None]:
-    """Hold `folder`, of which code is loaded as it is needed: it is not removed meanwhile."""
+    """Hold `folder`, of which code is loaded as it is needed: it is not removed meanwhile. Never waits:
+    anybody may lock a folder that he can read, and must not hold up a way back by it.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)

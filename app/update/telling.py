@@ -63,9 +63,13 @@ class Teller:
 
 
 def told(folder: Path) -> dict[str, Any]:
-    """The status in `folder`; empty when there is none that can be read."""
+    """The status in `folder`, safe to show; empty when there is none that can be read."""
     try:
         document = json.loads(durable.read(folder / STATUS, STATUS_LIMIT))
     except (OSError, ValueError, RecursionError):
         return {}
-    return document if isinstance(document, dict) else {}
+    if not isinstance(document, dict) or not isinstance(document.get("at_ns", 0), int):
+        return {}
+    return {
+        key: clean(value, TEXT_LIMIT) if isinstance(value, str) else value for key, value in document.items()
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -137,8 +139,33 @@ def test_an_order_whose_fetch_fails_is_taken_back(
     monkeypatch.setattr(updating, "_start", lambda unit: appliance.unit(unit) in (0, 3))
     assert appliance.update("apply", "--now") == 1
     assert "503" in capsys.readouterr().out
-    assert orders.take(appliance.memory) is None
+    assert not (appliance.memory / orders.FILE).exists()
     assert appliance.update("switch") == 0
+
+
+@pytest.mark.parametrize("what", ["check", "fetch"])
+def test_promise_17_root_leaves_downloads_to_whom_they_belong(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """What root made there could not be replaced by the unit, which would never fetch again."""
+    calls: list[tuple[list[str], dict[str, object]]] = []
+
+    def run(words: list[str], **how: object) -> subprocess.CompletedProcess[str]:
+        calls.append((words, how))
+        return subprocess.CompletedProcess(words, 7)
+
+    downloads = appliance.memory / "downloads"
+    other = SimpleNamespace(st_uid=4_242, st_gid=4_243)
+    monkeypatch.setattr(updating, "_is_root", lambda: True)
+    monkeypatch.setattr(
+        Path, "stat", lambda path, **how: other if path == downloads else os.stat(path, **how)
+    )
+    monkeypatch.setattr(updating.subprocess, "run", run)
+    assert appliance.update(what) == 7
+    ((words, how),) = calls
+    assert words[words.index("update") + 1] == what and str(appliance.config) in words
+    assert (how["user"], how["group"], how["extra_groups"]) == (4_242, 4_243, [])
+    assert not list(downloads.iterdir())
 
 
 def test_keeps_trading_and_says_so_when_it_cannot_look(

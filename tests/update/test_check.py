@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,3 +183,11 @@ def test_nothing_to_adopt_where_the_newest_runs(device: Device) -> None:
         "0.2.0-00000000", *(getattr(device.here, n) for n in ("arch", "board", "python", "schema"))
     )
     assert device.adopt() is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"at_ns": "now"}'])
+def test_words_of_whoever_may_only_download_are_rubbish_or_safe(tmp_path: Path, text: str) -> None:
+    (tmp_path / "status.json").write_text(text)
+    assert told(tmp_path) == {}
+    (tmp_path / "status.json").write_text(json.dumps({"words": "\x1b]0;mine\x07", "at_ns": 5}))
+    assert told(tmp_path)["at_ns"] == 5 and told(tmp_path)["words"].isprintable()

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.update.orders import APPLY, FILE, ROLLBACK, Order, leave, take
+from app.update.orders import APPLY, FILE, LASTS_S, ROLLBACK, Order, leave, take
+
+NOW = ("boot", 1_000)
 
 
 @pytest.mark.parametrize("order", [Order(APPLY), Order(APPLY, now=True), Order(ROLLBACK)])
 def test_is_taken_once(tmp_path: Path, order: Order) -> None:
-    leave(tmp_path, order)
+    leave(tmp_path, order, NOW)
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
-    assert take(tmp_path) == order
-    assert take(tmp_path) is None
+    assert take(tmp_path, NOW) == order
+    assert take(tmp_path, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -22,9 +24,22 @@ def test_is_taken_once(tmp_path: Path, order: Order) -> None:
 )
 def test_what_is_none_does_nothing_and_goes(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
-    assert take(tmp_path) is None and not (tmp_path / FILE).exists()
+    assert take(tmp_path, NOW) is None and not (tmp_path / FILE).exists()
 
 
 def test_now_is_a_word_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text('{"what": "apply", "now": "no"}')
-    assert take(tmp_path) == Order(APPLY)
+    (tmp_path / FILE).write_text('{"what": "apply", "now": "no", "boot": "boot", "at_s": 1000}')
+    assert take(tmp_path, NOW) == Order(APPLY)
+
+
+@pytest.mark.parametrize("later", [("another", 1_000), ("boot", 999), ("boot", 1_001 + LASTS_S)])
+def test_promise_15_one_that_was_left_behind_stops_nothing_later(
+    tmp_path: Path, later: tuple[str, int]
+) -> None:
+    leave(tmp_path, Order(APPLY, now=True), NOW)
+    assert take(tmp_path, later) is None and not (tmp_path / FILE).exists()
+
+
+def test_lasts_as_long_as_a_fetch_may(tmp_path: Path) -> None:
+    leave(tmp_path, Order(APPLY), NOW)
+    assert take(tmp_path, ("boot", 1_000 + LASTS_S)) == Order(APPLY)

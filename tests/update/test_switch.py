@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def test_promise_17_the_updater_has_a_copy_of_its_own(home: Path) -> None:
     assert not os.path.samefile(
         home / "updaters" / second / "__main__.py", home / "releases" / second / "__main__.py"
     )
+
+
+def test_promise_17_whoever_locks_the_copy_holds_no_updater_up(home: Path) -> None:
+    handle = os.open(home, os.O_RDONLY)  # as anybody may who can read it
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with locks.used(home):
+            assert locks.is_used(home)
+    finally:
+        os.close(handle)
 
 
 def test_the_updater_keeps_its_copy_when_the_release_is_damaged(home: Path) -> None:
