@@ -39,12 +39,14 @@ def memory(limit: int) -> Iterator[Group]:
             continue
         try:
             (folder / limit_file).write_text(str(limit))
-            yield Group(folder, peak)
-            return
         except OSError:
+            folder.rmdir()
             continue
+        try:
+            yield Group(folder, peak)
         finally:
             folder.rmdir()
+        return
     yield Group(None, "")
 
 
