@@ -11,30 +11,9 @@ import pytest
 from app.clock import NS
 from app.engine.snapshot import GoalView, ReasonView, Snapshot, StorageView, UpdateView
 from app.ops.alerts import AGAIN_NS, FEED_NS, HIGH, PENDING_NS, Alerts
+from tests.web.pictures import ACTIVE
 
-FINE = Snapshot(
-    version="1",
-    mode="live",
-    clock="system",
-    utc_ns=0,
-    state="active",
-    armed=True,
-    synced=True,
-    link_up=True,
-    link_detail="",
-    session_open=True,
-    journal="",
-    panel="closed",
-    reasons=(),
-    goal=GoalView("none", False, "", 0),
-    account=None,
-    today=None,
-    positions=(),
-    orders=(),
-    strategies=(),
-    feeds=(),
-    events=(),
-)
+FINE = replace(ACTIVE, mode="live", clock="system", account=None, positions=(), orders=())
 
 
 def because(*codes: str, kind: str = "person") -> tuple[ReasonView, ...]:
