@@ -171,7 +171,8 @@ def cross_environment(arch: str, python: str, scratch: Path) -> dict[str, str]:
         "_PYTHON_HOST_PLATFORM": f"linux-{arch}",
         "CC": f"{compiler} -pthread",
         "LDSHARED": f"{compiler} -shared",
-        "CFLAGS": f"-I{headers}/python{python} -I{headers}",
+        # beside the target's own CFLAGS, which the variable of that name would replace
+        "CPPFLAGS": f"-I{headers}/python{python} -I{headers}",
     }
 
 
