@@ -21,15 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from app import demo
 from app.cli.client import ask as ask_service
 from app.cli.show import lines
 from app.clock import NS, SystemClock
 from app.domain.orders import OrderState, Role, Side
 from app.store import open_journal
 from app.web.login import PASSWORD_FILE, PasswordFile
+from tests import service
 from tests.activation import LAUNCH, Systemd, ask, started
-from tests.cli.background import in_background, simulating
 from tests.guards import PATIENCE, ROOT
 from tests.ops.test_notifier import _Receiver, receiving
 from tests.store.records import changed, durable, fill
@@ -42,26 +41,12 @@ PASSWORD = "a password of some length"
 LONG = f"long 2 {ES} in account 7"
 STOP = f"stop: sell 2 {ES} at 5000.00 in account 7"
 
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with in_background(simulating) as (_, address):
-        yield address
+url, file, home, systemd = service.url, service.file, service.home, service.systemd
 
 
-@pytest.fixture
-def home(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(autouse=True)
+def no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python keeps a module's bytecode that was cut short
-    settings = demo.write_settings(tmp_path, url, 0, keep=False)
-    settings.write_text(f"dev = true\n{settings.read_text()}")
-    return tmp_path
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[Systemd]:
-    made = Systemd(tmp_path)
-    yield made
-    made.close()
 
 
 def fill_journal(data: Path) -> None:

@@ -43,20 +43,6 @@ from tests.risk.views import (
     view,
 )
 
-BLIND: dict[str, Any] = {
-    "state": TradingState.HALTED,
-    "because": "switch",
-    "armed": False,
-    "journal_failed": "disk full",
-    "unknown_orders": 2,
-    "quote": None,
-    "account": None,
-    "day_net_micro": None,
-    "balance_micro": None,
-    "equity_micro": None,
-    "floor_micro": None,
-}
-
 # -- an approval
 
 

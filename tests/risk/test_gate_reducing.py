@@ -14,6 +14,7 @@ from app.risk.approved import Action
 from app.risk.gate import GateView
 from app.risk.state import TradingState
 from tests.risk.views import (
+    BLIND,
     BUY,
     ES,
     SELL,
@@ -26,20 +27,6 @@ from tests.risk.views import (
     view,
     working,
 )
-
-BLIND: dict[str, Any] = {
-    "state": TradingState.HALTED,
-    "because": "switch",
-    "armed": False,
-    "journal_failed": "disk full",
-    "unknown_orders": 2,
-    "quote": None,
-    "account": None,
-    "day_net_micro": None,
-    "balance_micro": None,
-    "equity_micro": None,
-    "floor_micro": None,
-}
 
 
 def modified(order: Order, desk: GateView, **changes: int) -> tuple[str, bool]:

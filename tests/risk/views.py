@@ -48,6 +48,22 @@ def gate(encode: Callable[[Order], bytes] = lambda order: b"place", **changes: A
     return Gate(limits(**changes), CALENDAR, encode, lambda order, limit, stop, size: b"modify")
 
 
+# What a view shows that knows nothing and stands still.
+BLIND: dict[str, Any] = {
+    "state": TradingState.HALTED,
+    "because": "switch",
+    "armed": False,
+    "journal_failed": "disk full",
+    "unknown_orders": 2,
+    "quote": None,
+    "account": None,
+    "day_net_micro": None,
+    "balance_micro": None,
+    "equity_micro": None,
+    "floor_micro": None,
+}
+
+
 def quote(contract: str = ES, **changes: Any) -> Quote:
     return replace(Quote(contract, 100, 101, 100, MORNING, MONO), **changes)
 
