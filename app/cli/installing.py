@@ -15,6 +15,7 @@ import urllib.request
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import native
 from app.cli import client, offline
@@ -29,6 +30,7 @@ from app.web.claim import CODE_FILE, SetupCode
 from app.web.login import PASSWORD_FILE
 
 PAGE_S = 5.0  # for one answer of this machine's own page
+ANSWER_LIMIT = 65_536  # bytes of it that are read
 SIGNS = {doctor.OK: "ok", doctor.LOOK: "look", doctor.BAD: "BAD"}
 
 
@@ -101,7 +103,7 @@ def examine(arguments: Namespace) -> int:
     root = (arguments.root or Path("/")).absolute()
     places = Places(root)
     host = Image() if arguments.root else Host()
-    patient = doctor.Patient(places, host, SystemClock(), _native, lambda: _journal(places), _page)
+    patient = doctor.Patient(places, host, SystemClock(), _native, lambda: _journal(places), _page, _health)
     found = list(doctor.examine(patient))
     if arguments.json:
         rows = [{"check": name, **finding._asdict()} for name, finding in found]
@@ -232,13 +234,28 @@ def _journal(places: Places) -> str:
 
 
 def _page(url: str) -> int:
-    """Its HTTP status; this machine's own, so no proxy stands between."""
+    """Its HTTP status."""
+    return _asked(url)[0]
+
+
+def _health(url: str) -> dict[str, Any]:
+    """The JSON object there, {} for anything else."""
+    try:
+        told = json.loads(_asked(url)[1])
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _asked(url: str) -> tuple[int, bytes]:
+    """Status and body of this machine's own page, so no proxy stands between. Raises OSError."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=PAGE_S) as answer:
-            return int(answer.status)
+            return int(answer.status), answer.read(ANSWER_LIMIT)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code, error.read(ANSWER_LIMIT)
 
 
 def _well(found: list[tuple[str, doctor.Finding]]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from app import durable
 from app.clock import NS, Clock
@@ -23,7 +23,7 @@ from app.errors import PlimsollError, SettingsError, clean
 from app.install import units
 from app.install.host import Door
 from app.install.places import KEY_MODE, USER, Places, user_id
-from app.update import artifact, switch
+from app.update import artifact, state, switch
 from app.update.artifact import Damaged
 
 State: TypeAlias = Literal["ok", "look", "bad"]
@@ -51,7 +51,7 @@ class Finding(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Patient:
     """What is looked at. `native`, `journal` return what is wrong ("" = nothing); `page` the HTTP status that
-    an URL answers with, or raises OSError.
+    an URL answers with, `health` the JSON object there; both raise OSError.
     """
 
     places: Places
@@ -60,6 +60,7 @@ class Patient:
     native: Callable[[], str]
     journal: Callable[[], str]
     page: Callable[[str], int]
+    health: Callable[[str], dict[str, Any]]
 
     def settings(self) -> Settings:
         """Raises SettingsError."""
@@ -128,6 +129,10 @@ def _data(patient: Patient) -> Finding:
         )
     if patient.host.live and (found.st_uid, found.st_gid) != wanted:
         return Finding(BAD, f"{name} does not belong to {USER}", f"chown -R {USER}:{USER} {name}")
+    elsewhere = patient.settings().data_dir
+    if str(elsewhere) != name:
+        fix = f"remove data_dir from the settings: the service may write {name} alone"
+        return Finding(BAD, f"the settings say {elsewhere}", fix)
     return Finding(OK, f"{name}, for {USER} alone")
 
 
@@ -201,9 +206,28 @@ def _release(patient: Patient) -> Finding:
     return Finding(OK, f"{name}, whole")
 
 
+def _updater(patient: Patient) -> Finding:
+    """Its own copy, from which it updates, goes back and starts: a broken one is noticed by nobody else."""
+    name = switch.linked(patient.places.home, switch.UPDATER)
+    fix = "plimsoll install, from its file"
+    if not name:
+        return Finding(BAD, "it has no copy of a release to run from", fix)
+    wrong = list(artifact.differences(patient.places.home / switch.UPDATER))
+    if wrong:
+        return Finding(BAD, f"its copy of {name}: {_some(wrong)}", fix)
+    remembered, problem = state.load(patient.places.update, switch.linked(patient.places.home))
+    if problem:
+        return Finding(LOOK, problem, "plimsoll update status; the next update writes it anew")
+    if remembered.trial:
+        return Finding(LOOK, f"{remembered.trial} is on trial", "plimsoll update status")
+    return Finding(OK, f"runs from its copy of {name}")
+
+
 def _service(patient: Patient) -> Finding:
     if not patient.host.live:
         return Finding(LOOK, "not asked: this is not the machine that runs")
+    if idle := _idle(patient):
+        return Finding(BAD, f"{_some(idle)} should run at every start", "plimsoll install, from its file")
     state = patient.host.run(
         "systemctl", "show", "--property=ActiveState", "--value", "plimsoll.service"
     ).strip()
@@ -214,6 +238,17 @@ def _service(patient: Patient) -> Finding:
     if state == "active":
         return Finding(OK, "runs, and starts with the machine")
     return Finding(BAD, state or "unknown", "systemctl status plimsoll; journalctl -u plimsoll")
+
+
+def _idle(patient: Patient) -> list[str]:
+    """Units beside the service that do not start with the machine, or timers and sockets that do not wait."""
+    names = [name for name in units.to_enable(patient.release) if name != "plimsoll.service"]
+    waiting = [name for name in names if name.endswith((".timer", ".socket"))]
+    says = patient.host.says
+    off = [name for name in names if not says("systemctl", "is-enabled", "--quiet", name)]
+    return off + [
+        name for name in waiting if name not in off and not says("systemctl", "is-active", "--quiet", name)
+    ]
 
 
 def _board(patient: Patient) -> Finding:
@@ -257,7 +292,21 @@ def _page(patient: Patient) -> Finding:
         return Finding(
             BAD, f"{url} does not answer: {clean(error)}", "systemctl status plimsoll.socket plimsoll"
         )
-    return Finding(OK if status < 500 else BAD, f"{url} answers {status}")
+    if status >= 500:
+        return Finding(BAD, f"{url} answers {status}", "journalctl -u plimsoll")
+    return _health(patient, url)
+
+
+def _health(patient: Patient, url: str) -> Finding:
+    """The page of safe mode answers too: whether anything is traded is asked of the service."""
+    told = patient.health(f"{url}healthz")
+    problems = told.get("problems")
+    words = "; ".join(clean(each, 200) for each in problems) if isinstance(problems, list) else ""
+    if told.get("state") == "safe":
+        return Finding(BAD, words or "safe mode", clean(told.get("advice", "")) or "journalctl -u plimsoll")
+    if told.get("ok") is not True:
+        return Finding(LOOK, words or "the service does not say that it is well", "plimsoll status")
+    return Finding(OK, f"{url} answers, and the service is well")
 
 
 def _journal(patient: Patient) -> Finding:
@@ -331,6 +380,7 @@ CHECKS: tuple[tuple[str, Callable[[Patient], Finding]], ...] = (
     ("native modules", _native),
     ("units", _units),
     ("drop-ins", _drop_ins),
+    ("updater", _updater),
     ("service", _service),
     ("board", _board),
     ("router", _router),

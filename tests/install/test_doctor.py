@@ -18,6 +18,7 @@ from app.install.doctor import BAD, LOOK, OK, Finding, Patient
 from app.install.edit import with_values
 from app.install.host import Image
 from app.install.places import Places
+from app.update import state, switch
 from tests.install.world import Machine, install, machine, release
 
 NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * NS
@@ -39,7 +40,12 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
     (places.root / doctor.SYNCHRONIZED).touch()
     monkeypatch.setattr(doctor, "user_id", lambda *_: (os.getuid(), os.getgid()))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**10, 0, 5 * 10**9))
-    well = {"native": lambda: "", "journal": lambda: "", "page": lambda _: 200}
+    well = {
+        "native": lambda: "",
+        "journal": lambda: "",
+        "page": lambda _: 200,
+        "health": lambda _: {"ok": True},
+    }
     return Patient(places, host, VirtualClock(NOW), **well)
 
 
@@ -83,6 +89,9 @@ def _planted(patient: Patient, act: Callable[[Places], object]) -> dict[str, Fin
         ("release", lambda p: (p.home / "current/__main__.py").write_text("x"), "__main__.py was changed"),
         ("release", lambda p: (p.home / "current/more.py").touch(), "more.py was added"),
         ("release", lambda p: (p.home / "current").unlink(), "leads nowhere"),
+        ("updater", lambda p: (p.home / "updater").unlink(), "has no copy"),
+        ("updater", lambda p: (p.home / "updater/__main__.py").write_text("x"), "__main__.py was changed"),
+        ("data folder", lambda p: edit(p, "", data_dir="/srv/plimsoll"), "the settings say /srv/plimsoll"),
         ("board", lambda p: edit(p, "board", required=True), "is for the UNO Q"),
         ("board", lambda p: edit(p, "board", required=True, mode="serial", device="/dev/ttyACM7"), "ttyACM7"),
         ("router", lambda p: edit(p, "board", required=True, mode="guest"), "does not run"),
@@ -105,6 +114,42 @@ def test_names_what_is_wrong_and_how_to_mend_it(
 )
 def test_passes_on_what_others_found(patient: Patient, changes: dict[str, object], check: str) -> None:
     assert found(dataclasses.replace(patient, **changes))[check].state == BAD
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict", "words"),
+    [
+        ({"ok": False, "state": "safe", "problems": ["safe mode: no key"], "advice": "x"}, BAD, "no key"),
+        ({"ok": False, "state": "blocked", "problems": ["venue: away"]}, LOOK, "venue: away"),
+        ({"ok": False, "problems": 3}, LOOK, "does not say"),
+        ({}, LOOK, "does not say"),
+    ],
+)
+def test_a_page_that_answers_is_not_yet_a_service_that_is_well(
+    patient: Patient, told: dict[str, object], verdict: str, words: str
+) -> None:
+    each = found(dataclasses.replace(patient, health=lambda _: told))["page"]
+    assert each.state == verdict and words in each.words and each.fix
+
+
+@pytest.mark.parametrize("unit", ["plimsoll-recover.service", "plimsoll-update.timer", "plimsoll.socket"])
+def test_sees_a_unit_that_somebody_disabled(patient: Patient, unit: str) -> None:
+    assert isinstance(patient.host, Machine)
+    enabled = patient.host.known("enabled")
+    patient.host.remember("enabled", enabled - {unit})
+    assert found(patient)["service"].state == BAD and unit in found(patient)["service"].words
+    patient.host.remember("enabled", enabled)
+    patient.host.remember("active", patient.host.known("active") - {unit})
+    stands = unit.endswith(".service")  # it does its work at boot and ends
+    assert (found(patient)["service"].state == OK) is stands
+
+
+def test_tells_of_an_update_that_is_under_way_and_of_a_memory_that_is_lost(patient: Patient) -> None:
+    linked = switch.linked(patient.places.home)
+    state.save(patient.places.update, state.Ota(good=linked, trial="9.9.9-x"))
+    assert found(patient)["updater"][:2] == (LOOK, "9.9.9-x is on trial")
+    (patient.places.update / state.FILE).write_text("{")
+    assert found(patient)["updater"].state == LOOK and "unusable" in found(patient)["updater"].words
 
 
 def test_says_when_the_page_does_not_answer(patient: Patient) -> None:
@@ -165,11 +210,11 @@ def test_knows_a_uno_q_with_its_router(patient: Patient) -> None:
 
 def test_sees_a_service_that_does_not_run_or_start_by_itself(patient: Patient) -> None:
     assert isinstance(patient.host, Machine)
-    patient.host.remember("active", set())
+    patient.host.remember("active", patient.host.known("active") - {"plimsoll.service"})
     assert found(patient)["service"] == Finding(
         BAD, "inactive", "systemctl status plimsoll; journalctl -u plimsoll"
     )
-    patient.host.remember("enabled", set())
+    patient.host.remember("enabled", patient.host.known("enabled") - {"plimsoll.service"})
     assert "does not start with the machine" in found(patient)["service"].words
 
 
