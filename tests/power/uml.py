@@ -82,10 +82,13 @@ class Plugged:
         quiet = ("con=null", "con0=null,fd:1", "panic=-1", "net.ifnames=0", "uml_dir=/tmp/", "umid=plugged")
         words = ("/usr/bin/linux.uml", f"mem={MEMORY_MB}M", *disk, *quiet)
         with self._console.open("ab") as console:
+            drain = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=console)  # it wants no plain file
             self._process = subprocess.Popen(
                 ["chroot", str(self._system), *words, "vec0:transport=tap,ifname=tap0,depth=128"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=console, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=drain.stdin, stderr=console, start_new_session=True,
             )  # fmt: skip
+            assert drain.stdin is not None
+            drain.stdin.close()  # it ends with the machine
 
     @property
     def runs(self) -> bool:
