@@ -25,6 +25,7 @@ from app.errors import PlimsollError, Refused, SettingsError, clean
 from app.install import answers, doctor, removal, steps
 from app.install.host import Door, Host, Image
 from app.install.places import Places
+from app.ops.exposure import LIVE_STATES
 from app.update.artifact import ARTIFACT_VARIABLE, cache
 from app.web.claim import CODE_FILE, SetupCode
 from app.web.login import PASSWORD_FILE
@@ -92,7 +93,10 @@ def setup(arguments: Namespace) -> int:
         _confirm("Write it? Type yes: ", "yes")
     answers.write(plan, places, host)
     changed = steps.drop_ins(places)
+    code = _code_again(places)
     print(_restarted(places, host, changed))
+    if code:
+        print(f"The page's one-time code is now {code} (for 10 minutes from this start)")
     _told(host)
     print(f"The page: {address(places)}")
     return 0
@@ -163,6 +167,15 @@ def _claimed(data: Path) -> str:
     return "code" if (data / CODE_FILE).exists() else ""
 
 
+def _code_again(places: Places) -> str:
+    """A new code where there is no password yet and the installer's is over: whoever took his time with the
+    questions would else find a page that nobody may claim.
+    """
+    if _claimed(places.data) == "password" or SetupCode(places.data / CODE_FILE, SystemClock()).waits():
+        return ""
+    return _make_code(places.data)
+
+
 def _exposure(places: Places) -> str:
     """Why the service must not be stopped now, "" = it may. What cannot be told counts as a reason."""
     folder = places.data
@@ -171,11 +184,18 @@ def _exposure(places: Places) -> str:
     try:
         if not (folder / "state.db").exists():
             return ""
-        told = client.ask(folder, "positions") or offline.read(folder, "positions")
+        told = {**_told_of(folder, "positions"), **_told_of(folder, "orders")}
     except (PlimsollError, OSError, sqlite3.Error) as error:
         return f"whether a position is open cannot be told: {clean(error)}"
     held = [f"{each['net']:+d} {each['contract']}" for each in told["positions"] if each["net"]]
-    return f"{', '.join(held)} is open" if held else ""
+    if held:
+        return f"{', '.join(held)} is open"
+    working = [each["contract"] for each in told["orders"] if each["state"] in LIVE_STATES]
+    return f"an order in {', '.join(dict.fromkeys(working))} may still be filled" if working else ""
+
+
+def _told_of(folder: Path, command: str) -> dict[str, Any]:
+    return client.ask(folder, command) or offline.read(folder, command)
 
 
 def _restarted(places: Places, host: Door, changed: str) -> str:

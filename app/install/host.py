@@ -31,8 +31,10 @@ class Door(Protocol):
     def says(self, *command: str) -> bool:
         """Whether `command` ended with 0: a question, not a change."""
 
-    def own(self, path: Path, owner: tuple[int, int], names: str) -> bool:
-        """Give `path` to `owner` (user and group id), called `names`; whether that changed anything."""
+    def own(self, path: Path, owner: tuple[int, int], names: str, handle: int = -1) -> bool:
+        """Give `path`, or what is open as `handle` there, to `owner` (user and group id), called `names`;
+        whether that changed anything.
+        """
 
 
 class Host:
@@ -53,11 +55,14 @@ class Host:
         except Unreachable:
             return False
 
-    def own(self, path: Path, owner: tuple[int, int], names: str) -> bool:
-        found = path.lstat()
+    def own(self, path: Path, owner: tuple[int, int], names: str, handle: int = -1) -> bool:
+        found = path.lstat() if handle < 0 else os.fstat(handle)
         if (found.st_uid, found.st_gid) == owner:
             return False
-        os.chown(path, *owner, follow_symlinks=False)
+        if handle < 0:
+            os.chown(path, *owner, follow_symlinks=False)
+        else:
+            os.fchown(handle, *owner)
         return True
 
 
@@ -76,7 +81,7 @@ class Image:
     def says(self, *command: str) -> bool:
         return False
 
-    def own(self, path: Path, owner: tuple[int, int], names: str) -> bool:
+    def own(self, path: Path, owner: tuple[int, int], names: str, handle: int = -1) -> bool:
         line = f"chown {names} {path}"
         if line not in self.left:
             self.left.append(line)

@@ -8,6 +8,7 @@ The owner's files are never overwritten.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import stat
 import tomllib
@@ -91,12 +92,25 @@ def prepare(places: Places, host: Door, file: Path, running: Callable[[], str] =
         raise Theirs(str(file), error) from None
     machine.require(machine.look(places.root, host.live), manifest)
     now = switch.linked(places.home)
+    _check_journal(places, manifest)
     ota, problem = state.load(places.update, now)
     if ota.trial and not problem:
         raise Refused("install.update", f"{ota.trial} is on trial", hint="wait until the update has ended")
     if now and now != manifest.name and (why := running()):
         raise Refused("install.exposed", why, hint="close it first, or use plimsoll update, which waits")
     return manifest
+
+
+def _check_journal(places: Places, manifest: Manifest) -> None:
+    """Raises Refused for a release that cannot open what the one that is installed leaves behind."""
+    try:
+        data = durable.read(places.home / switch.CURRENT / artifact.MANIFEST, artifact.MANIFEST_LIMIT)
+        there = artifact.parse_manifest(data)
+    except (OSError, Damaged):
+        return
+    if manifest.schema and manifest.schema < there.schema_oldest:
+        words = f"{there.name} keeps journals that {manifest.name} cannot open"
+        raise Refused("install.schema", words, hint="take a newer file, or plimsoll restore an older backup")
 
 
 def _users(job: Install) -> str:
@@ -121,15 +135,23 @@ def _folders(job: Install) -> str:
 
 
 def _folder(job: Install, path: str, mode: int, owner: str) -> str:
+    """By a handle on the folder itself: one of them lies in the service's own, which may put a link, or
+    anything else, into its place between two looks.
+    """
     folder = job.places.root / path
     changed = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
-    if folder.is_symlink():
-        raise Theirs(f"/{path}", "is a link; the installer does not follow it")
-    if stat.S_IMODE(folder.stat().st_mode) != mode:
-        folder.chmod(mode)
-        changed = True
-    changed |= job.host.own(folder, job.owner(owner), f"{owner}:{owner}")
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        raise Theirs(f"/{path}", "is a link; the installer does not follow it") from None
+    try:
+        if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
+            os.fchmod(handle, mode)
+            changed = True
+        changed |= job.host.own(folder, job.owner(owner), f"{owner}:{owner}", handle)
+    finally:
+        os.close(handle)
     return f"/{path}" if changed else ""
 
 
@@ -156,10 +178,17 @@ def _link(job: Install) -> str:
     return f"{now} -> {job.manifest.name}" if now else job.manifest.name
 
 
+def _has_updater(home: Path) -> bool:
+    copied = switch.linked(home, switch.UPDATER)
+    return bool(copied) and switch.is_whole(home / switch.UPDATERS / copied)
+
+
 def _updater(job: Install) -> str:
-    """The updater's own copy is made once here; afterwards a committed update replaces it."""
+    """The updater's own copy is made here once, and again where it is damaged: it cannot mend itself. A
+    committed update replaces it.
+    """
     said = ""
-    if not switch.linked(job.places.home, switch.UPDATER):
+    if not _has_updater(job.places.home):
         (job.places.home / switch.UPDATERS).mkdir(exist_ok=True)
         switch.copy_updater(job.places.home, job.manifest.name)
         said = "its own copy"

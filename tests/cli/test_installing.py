@@ -109,6 +109,40 @@ def test_uninstalls_but_not_while_a_position_is_open(root: Path, capsys: pytest.
     assert not (root / "opt/plimsoll").exists()
 
 
+def test_an_order_that_may_still_be_filled_keeps_the_service_where_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["install", "--root", str(root)]) == 0
+    (root / "var/lib/plimsoll/state.db").touch()
+    orders = [{"contract": "CON.F.US.EP.Z26", "state": "filled"}]
+    told = {"positions": {"positions": []}, "orders": {"orders": orders}}
+    monkeypatch.setattr(installing, "_told_of", lambda _, command: told[command])
+    assert installing._exposure(installing.Places(root)) == ""
+    orders.append({"contract": "CON.F.US.EP.Z26", "state": "working"})
+    assert main(["uninstall", "--root", str(root)]) == 3
+    assert "may still be filled" in capsys.readouterr().err
+
+
+def test_setup_shows_a_new_code_where_the_first_is_over(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["install", "--root", str(root)]) == 0
+    file = tmp_path / "answers.toml"
+    file.write_text(FILE)
+    file.chmod(0o600)
+    setup = ["setup", "--root", str(root), "--answers", str(file)]
+    assert main(setup) == 0
+    assert "one-time code is now" not in capsys.readouterr().out
+    code = root / "var/lib/plimsoll/setup-code"
+    code.write_text("{}")
+    assert main(setup) == 0
+    assert "one-time code is now" in capsys.readouterr().out
+    code.unlink()
+    (root / "var/lib/plimsoll/password").touch()
+    assert main(setup) == 0
+    assert "one-time code is now" not in capsys.readouterr().out
+
+
 def test_takes_a_journal_that_cannot_be_read_for_an_open_position(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

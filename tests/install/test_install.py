@@ -345,6 +345,22 @@ def test_is_what_the_updater_takes_for_good_from_then_on(
     assert not problem and (ota.good, ota.previous, ota.bad) == (manifest_of(other).name, first, ())
 
 
+def test_mends_an_updater_whose_copy_is_damaged(places: Places, host: Machine, file: Path) -> None:
+    install(places, host, file)
+    (places.home / "updater/__main__.py").write_text("damaged")
+    assert install(places, host, file)["updater"] == "its own copy"
+    assert switch.is_whole(places.home / "updater") and not any(install(places, host, file).values())
+
+
+def test_refuses_a_release_that_cannot_open_the_journal_that_is_there(
+    places: Places, host: Machine, tmp_path: Path
+) -> None:
+    install(places, host, release(tmp_path / "new", "2.0.0", schema=5, schema_oldest=4))
+    assert steps.prepare(places, host, release(tmp_path / "middle", "1.9.0", schema=4, schema_oldest=4))
+    with pytest.raises(Refused, match=r"install\.schema: 2\.0\.0.*1\.2\.3.* cannot open"):
+        steps.prepare(places, host, release(tmp_path / "old", schema=3, schema_oldest=3))
+
+
 def test_waits_for_no_updater(places: Places, host: Machine, file: Path) -> None:
     install(places, host, file)
     with locks.alone(places.update), pytest.raises(Refused, match=r"update\.busy"):
@@ -361,6 +377,27 @@ def test_follows_no_link_in_the_place_of_a_folder(
     with pytest.raises(Theirs, match="is a link"):
         install(places, host, file)
     assert elsewhere.stat().st_mode == mode
+
+
+def test_a_link_that_the_service_plants_between_two_looks_leads_nowhere(
+    places: Places, host: Machine, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one folder that lies in another user's: at every call that might follow, the link is there."""
+    install(places, host, file)
+    elsewhere, planted = tmp_path / "elsewhere", places.data / "backups"
+    elsewhere.mkdir(mode=0o755)
+    mkdir = Path.mkdir
+
+    def make(path: Path, *words: object, **more: object) -> None:
+        mkdir(path, *words, **more)  # type: ignore[arg-type]
+        if path == planted:
+            planted.rmdir()
+            planted.symlink_to(elsewhere)
+
+    monkeypatch.setattr(Path, "mkdir", make)
+    with pytest.raises(Theirs, match="is a link"):
+        install(places, host, file)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
 
 
 def test_makes_no_code_where_there_is_a_password(

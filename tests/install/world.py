@@ -117,7 +117,7 @@ class Machine:
         what = {"is-enabled": "enabled", "is-active": "active"}[command[1]]
         return command[-1] in self.known(what)
 
-    def own(self, path: Path, owner: tuple[int, int], names: str) -> bool:
+    def own(self, path: Path, owner: tuple[int, int], names: str, handle: int = -1) -> bool:
         line = f"{path.relative_to(self.root)} {names}"
         if line in self.known("owners"):
             return False
