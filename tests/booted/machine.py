@@ -88,7 +88,7 @@ class Machine:
     """One system; see the module. `options` are more words for systemd-nspawn."""
 
     def __init__(self, system: Path, folder: Path, *options: str) -> None:
-        self.root, self.options = folder / "root", options
+        self.root, self.options = roots.place(folder), options
         self._console = folder / "console.log"
         self._group = f"plimsoll-{os.getpid()}-{next(numbers)}"
         self._nspawn: subprocess.Popen[bytes] | None = None
@@ -107,6 +107,8 @@ class Machine:
             self.cut()
         finally:
             shutil.rmtree(self.root, ignore_errors=True)
+            if self.root.parent.parent == roots.MEMORY:
+                self.root.parent.rmdir()
 
     # Files.
 

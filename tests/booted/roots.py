@@ -13,9 +13,11 @@ import fcntl
 import hashlib
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -31,6 +33,9 @@ PACKAGES = (
 TOOLS = ("systemd-nspawn", "debootstrap", "unshare", "nsenter", "setpriv", "ip")
 MAKING_S = 900  # 45 s on a good line
 UNWANTED = ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale")
+MEMORY = Path("/dev/shm")
+PREFIX = "plimsoll-booted-"
+PLENTY = 8_000_000_000  # bytes
 HOST_NAME = "plimsoll"
 
 
@@ -63,6 +68,24 @@ def root(suite: str) -> Path:
         if not folder.is_dir():
             _make(folder, suite)
     return folder
+
+
+def place(folder: Path) -> Path:
+    """Where a machine's root goes: into memory where there is plenty, for a disk takes long to write and to
+    trim three hundred megabytes; else into `folder`. What killed processes left in memory is removed.
+    """
+    for left in MEMORY.glob(f"{PREFIX}*"):
+        if not Path("/proc", left.name.removeprefix(PREFIX).partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    if not MEMORY.is_dir() or min(shutil.disk_usage(MEMORY).free, _memory_free()) < PLENTY:
+        return folder / "root"
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY)) / "root"
+
+
+def _memory_free() -> int:
+    """Bytes; 0 where it cannot be told."""
+    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found[1]) * 1024 if found else 0
 
 
 def copy(folder: Path, to: Path) -> None:
