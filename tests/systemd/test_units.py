@@ -194,6 +194,17 @@ def test_the_service_is_shut_into_a_folder_that_is_installed_empty() -> None:
 SWITCHING = ("plimsoll-switch.service", "plimsoll-confirm.service", "plimsoll-recover.service")
 
 
+@pytest.mark.parametrize("what", ["update", "confirm", "backup"])
+def test_what_is_done_by_the_clock_has_a_timer_that_starts_with_the_machine(what: str) -> None:
+    assert values(f"plimsoll-{what}.timer", "WantedBy") == ["timers.target"]
+    assert f"plimsoll-{what}.service" in {path.name for path in SERVICES}
+
+
+def test_promise_10_uptime_is_counted_often_within_a_day() -> None:
+    assert values("plimsoll-confirm.timer", "OnUnitInactiveSec") == ["1h"]
+    assert values("plimsoll-confirm.timer", "OnActiveSec") == ["1h"]  # where it never ran since the installation
+
+
 def test_who_fetches_releases_may_write_none() -> None:
     assert values("plimsoll-update.service", "User") == ["plimsoll-update"]
     assert values("plimsoll-update.service", "ReadWritePaths") == ["/var/lib/plimsoll-update/downloads"]

@@ -140,6 +140,18 @@ def test_promise_10_time_without_power_does_not_end_the_window(board: Board) -> 
     assert board.driver().failed_late() == WENT_BACK
 
 
+def test_promise_10_the_window_ends_also_where_the_power_goes_every_evening(board: Board) -> None:
+    """Each boot is shorter than the window; the timer's look within it counts."""
+    board.apply()
+    for day in range(12):
+        board.world.boot, board.world.age_s = f"day {day}", 10
+        board.boot()
+        board.world.age_s += WINDOW_S // 10
+        assert board.driver().confirm() == RESTED
+    board.world.stop()
+    assert board.driver().failed_late() == RESTED and board.linked == board.name("0.2.0")
+
+
 def test_a_failure_without_an_update_before_it_changes_nothing(board: Board) -> None:
     board.world.stop()
     assert board.driver().failed_late() == RESTED
