@@ -31,7 +31,7 @@ FIRST = ("plimsoll.socket", "plimsoll.service")
 MADE = "# Made from /etc/plimsoll/plimsoll.toml by plimsoll install and plimsoll setup: change it there.\n"
 USB_BOARD = """\
 [Service]
-# A board at a USB port comes and goes, so the service must see devices as they are: exposure 1.7, not 1.1.
+# A board at a USB port comes and goes, so the service must see devices as they are: exposure 1.4, not 1.1.
 PrivateDevices=no
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyUSB rw

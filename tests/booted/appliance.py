@@ -15,6 +15,7 @@ The venue's clock is the simulator's (a Thursday morning), so that the session i
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ DynamicUser=yes
 [Install]
 WantedBy=multi-user.target
 """
+PASSWORD = "a long password"
+CODE = r"one-time code +((?:[A-Z2-7]{4}-){3}[A-Z2-7]{4})"
+PRIVILEGED = ("/api/rearm", "/api/halt", "/api/flatten", "/api/logout", "/api/claim", "/api/login")
 CHANGE = {"Content_Type": "application/json", "X_Plimsoll": "1"}  # what the page's own script sends
 
 
@@ -69,7 +73,32 @@ class Appliance(Machine):
         self.write("/etc/systemd/system/venue.service", VENUE)
         self.systemctl("daemon-reload")
         self.systemctl("enable", "--now", "venue.service")
-        return self.answer(answers)
+        said = self.answer(answers)
+        self.set('clock = "system"', 'clock = "simulator"')
+        self.systemctl("restart", SERVICE)
+        self.ready()
+        return said
+
+    def stranger(self) -> dict[str, int]:
+        """How the page answers who has not logged in, by path; the service trades before and after."""
+        self.plimsoll("rearm")
+        self.active()
+        found = {path: self.visit(path, port=PORT)[0] for path in ("/", "/api/snapshot")}
+        wrong = {"code": "AAAA-AAAA-AAAA-AAAA", "password": PASSWORD}
+        found |= {path: self.post(path, wrong)[0] for path in PRIVILEGED}
+        assert self.told()["state"] == "active"
+        found["/api/stop-entries"] = self.post("/api/stop-entries")[0]
+        self.until(lambda: self.told()["state"] != "active", "the entries' stop")
+        found["/api/rearm"] = self.post("/api/rearm", wrong)[0]
+        assert self.told()["state"] != "active"
+        self.plimsoll("rearm")
+        return found
+
+    def claim(self, printed: str) -> None:
+        """Set the first password on the page, with the one-time code that the installer `printed`."""
+        (code,) = re.findall(CODE, printed)
+        status, said = self.post("/api/claim", {"code": code, "password": PASSWORD})
+        assert status == 200, said
 
     def answer(self, answers: str) -> str:
         self.write(ANSWERS_FILE, answers, 0o600)
@@ -124,10 +153,19 @@ class Appliance(Machine):
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
-    def post(self, path: str, value: Any = None) -> tuple[int, str]:
+    def post(self, path: str, value: Any = None, **headers: str) -> tuple[int, str]:
         """A change as the page sends it, from the LAN: status and body."""
-        status, _, body = self.visit(path, port=PORT, method="POST", body=json.dumps(value or {}), **CHANGE)
+        sent = {**CHANGE, **headers}
+        status, _, body = self.visit(path, port=PORT, method="POST", body=json.dumps(value or {}), **sent)
         return status, body
+
+    def log_in(self) -> str:
+        """With the password that was claimed; the cookie."""
+        _, given, said = self.visit(
+            "/api/login", port=PORT, method="POST", body=json.dumps({"password": PASSWORD}), **CHANGE
+        )
+        assert "Set-Cookie" in given, said
+        return given["Set-Cookie"].partition(";")[0]
 
     def page(self) -> tuple[int, str]:
         """The page from the LAN: status and body."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests import bundled
 from tests.booted import roots
-from tests.booted.appliance import SERVICE, Appliance
+from tests.booted.appliance import Appliance
 from tests.booted.outcomes import Outcomes
 
 HERE = Path(__file__).parent
@@ -53,29 +53,30 @@ def _system(suite: str) -> Path:
 
 
 class Installed(NamedTuple):
-    """A stopped machine's root to copy, and what was printed on the way."""
+    """A stopped machine's root to copy; what was printed on the way, and how the page answered a stranger on
+    the LAN before the first password was set.
+    """
 
     root: Path
     said: dict[str, str]
+    answered: dict[str, int]
 
 
 @pytest.fixture(scope="session")
 def installing(trixie: Path, artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Debian 13 with the artifact installed twice, set up with the simulator, and shut down."""
+    """Debian 13 with the artifact installed twice, set up with the simulator, claimed, and shut down."""
     folder = tmp_path_factory.mktemp("installed")
     with Appliance(trixie, folder) as box:
         box.boot()
         said = {"install": box.install(artifact)}
         said["page"] = box.page()[1]
-        said["stop entries"] = str(box.post("/api/stop-entries")[0])
         said["again"] = box.install(artifact)
         said["setup"] = box.set_up()
-        box.set('clock = "system"', 'clock = "simulator"')
-        box.systemctl("restart", SERVICE)
-        box.ready()
         said["doctor"] = box.plimsoll("doctor", check=False)
+        answered = box.stranger()
+        box.claim(said["install"])
         box.stop()
-        yield Installed(box.root, said)
+        yield Installed(box.root, said, answered)
 
 
 @pytest.fixture(scope="session")
