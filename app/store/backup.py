@@ -40,6 +40,7 @@ TAG_JUMP = 10_000_000  # four weeks of the highest order rate there can be, 160 
 FREE_FACTOR = 2  # free space asked for, in sizes of the files: the copies, and as much left for the journal
 SEALED_FACTOR = 3  # the same when they are sealed: the plain copies lie there for a moment too
 FOLDER_MODE = 0o700
+LOGS = ("wal", "shm", "journal")  # beside a file; played into another of its name they would ruin it
 _NAME = "%Y%m%dT%H%M%SZ"
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 _FILES = (STATE, MARKET)
@@ -70,7 +71,8 @@ def back_up(data_dir: Path, folder: Path, clock: Clock, passphrase: Secret | Non
         finally:
             _clear(folder, ".new")
             _clear(data_dir, ".plain")
-        for old in expired(names(folder)):
+        # those of a clock that was ahead keep no place from those of today, and stay
+        for old in expired(each for each in names(folder) if each <= made.name):
             shutil.rmtree(folder / old, ignore_errors=True)
     return made
 
@@ -219,7 +221,7 @@ def _set_aside(data_dir: Path, clock: Clock) -> Path:
     aside = data_dir / (f"replaced-{name}-{others}" if others else f"replaced-{name}")
     aside.mkdir(mode=FOLDER_MODE)
     for schema in _FILES:
-        for name in (schema.file, f"{schema.file}-wal", f"{schema.file}-shm"):
+        for name in (schema.file, *(f"{schema.file}-{log}" for log in LOGS)):
             if (data_dir / name).exists():
                 (data_dir / name).rename(aside / name)
     return aside

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from app.engine.records import ArmedChanged, Record, Recovered, TagsReserved
 from app.errors import Refused, Theirs, Unable
 from app.risk.state import Code, Kind
 from app.store import backup, open_journal, sealing
-from app.store.backup import TAG_JUMP, back_up, expired, names, restore
+from app.store.backup import DAILY_KEPT, TAG_JUMP, back_up, expired, names, restore
 from app.store.lock import InstanceLock
 from app.store.mark import MARK_FILE
 from tests.guards import PATIENCE, ROOT
@@ -101,6 +102,18 @@ def test_letting_go_never_touches_the_newest_of_a_kept_day_and_is_settled_at_onc
     assert len(kept) <= backup.DAILY_KEPT + backup.WEEKLY_KEPT
 
 
+def test_a_clock_that_was_wrong_costs_no_backup(tmp_path: Path) -> None:
+    """One at 1970 is not let go as it is made, those of 2040 take no place from those of today."""
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    filled(data)
+    for year in (2040, 2026):
+        for day in range(8):
+            back_up(data, folder, At(datetime(year, 3, 2 + day, tzinfo=UTC)))
+    made = back_up(data, folder, At(datetime(1970, 1, 1, tzinfo=UTC)))
+    assert made.exists()
+    assert len([name for name in names(folder) if name.startswith("2026")]) >= DAILY_KEPT
+
+
 def test_a_damaged_journal_adds_no_backup_and_removes_none(tmp_path: Path) -> None:
     data, folder = tmp_path / "data", tmp_path / "backups"
     filled(data)
@@ -158,6 +171,30 @@ def test_two_restores_in_one_second_keep_what_each_replaced(tmp_path: Path) -> N
     made = back_up(data, tmp_path / "backups", At(FIRST))
     asides = {restore(made, data, At(FIRST), "test") for _ in range(3)}
     assert len(asides) == 3 and all((aside / "state.db").exists() for aside in asides)
+
+
+def test_an_undo_log_of_the_replaced_journal_is_set_aside_and_not_played_into_the_restored_one(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    filled(data)
+    made = back_up(data, tmp_path / "backups", At(FIRST))
+    undo = data / "state.db-journal"
+    undo.write_bytes(undo_log(tmp_path / "other.db"))
+    aside = restore(made, data, At(FIRST), "test")
+    assert (aside / undo.name).exists()
+    assert fills(data / "state.db") == 2
+
+
+def undo_log(file: Path) -> bytes:
+    """What SQLite plays back into the file beside which it lies, here of another one."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("CREATE TABLE t (x)")
+        db.executemany("INSERT INTO t VALUES (?)", [("x" * 3000,)] * 20)
+        db.execute("BEGIN")
+        db.execute("UPDATE t SET x = upper(x)")
+        return file.with_name(f"{file.name}-journal").read_bytes()
 
 
 def test_restores_into_an_empty_folder(tmp_path: Path) -> None:
