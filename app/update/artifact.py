@@ -9,6 +9,7 @@ Standard library only: this runs before anything else is there. What a release m
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -67,16 +68,17 @@ def parse_manifest(data: bytes) -> Manifest:
         pythons = tuple(str(each) for each in document["pythons"])
         version, commit, arch = (document[key] for key in ("version", "commit", "arch"))
         numbers = [int(document.get(key, 0)) for key in ("schema", "schema_oldest", "built_s")]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} is not one of a release ({type(error).__name__})") from None
     if not all(map(_is_word, (version, commit, arch))):
         raise Damaged(f"{MANIFEST} names a version, commit or architecture that is none")
     if len(files) > FILES_LIMIT or sum(size for _, size in files.values()) > SIZE_LIMIT:
         raise Damaged(f"more than {FILES_LIMIT} files or {SIZE_LIMIT} bytes")
     for path, (_, size) in files.items():
-        parts = PurePosixPath(path).parts
-        if size < 0 or not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
+        if size < 0 or not _stays_inside(path):
             raise Damaged(f"a path that leaves the release: {path[:100]!r}")
+        if path == MANIFEST or any(str(folder) in files for folder in PurePosixPath(path).parents):
+            raise Damaged(f"two files in one place: {path[:100]!r}")
     digest = hashlib.sha256(data).hexdigest()
     return Manifest(version, commit, arch, pythons, files, digest, *numbers)
 
@@ -86,6 +88,13 @@ def parse_head(data: bytes) -> Manifest:
     return replace(
         parse_manifest(LISTED.sub(b'"files":{}', data, count=1)), digest=hashlib.sha256(data).hexdigest()
     )
+
+
+def _stays_inside(path: str) -> bool:
+    """Whether `path` names a file below the release, in the one way to write it."""
+    pure = PurePosixPath(path)
+    plain = path.isprintable() and "\\" not in path and path == str(pure)
+    return plain and pure.name != "" and not pure.is_absolute() and ".." not in pure.parts
 
 
 def _is_word(text: object) -> bool:
@@ -103,7 +112,7 @@ def _opened(artifact: Path) -> zipfile.ZipFile:
 
     try:
         return zipfile.ZipFile(artifact)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # the last: a name that is no text
         raise Damaged(f"{artifact} is no artifact: {error}") from None
 
 
@@ -117,7 +126,8 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise Damaged(f"{name} cannot be read: {error}") from None
     except Exception as error:
-        if type(error).__module__ in ("zlib", "lzma", "bz2"):
+        seeking = isinstance(error, OSError) and error.errno == errno.EINVAL  # to a place before the file
+        if seeking or type(error).__module__ in ("zlib", "lzma", "bz2"):
             raise Damaged(f"{name} cannot be unpacked: {error}") from None
         raise
     if len(data) > limit:

@@ -105,7 +105,9 @@ def test_does_not_unpack_what_the_manifest_does_not_name(tmp_path: Path) -> None
     assert not (tmp_path / "evil").exists() and not (tmp_path / "release" / "app" / "extra.py").exists()
 
 
-@pytest.mark.parametrize("path", ["/etc/x", "../x", "a/../../x", "", "a\\b", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["/etc/x", "../x", "a/../../x", "", ".", "a//b", "a/./b", "a\\b", "a\0b", "\ud800"]
+)
 def test_refuses_a_path_that_leaves_the_release(path: str) -> None:
     with pytest.raises(Damaged):
         parse_manifest(json.dumps(document({path: b"x"})).encode())
@@ -125,12 +127,37 @@ def test_refuses_a_path_that_leaves_the_release(path: str) -> None:
         document(FILES, files={"a": ["0", -1]}),
         document(FILES, files={"a": ["0", 10**10]}),
         document(FILES, files={"a": "x"}),
+        document(FILES, files={"a": ["0", float("inf")]}),
+        document(FILES, schema=float("inf")),
+        document(FILES, files={"a": ["0", 0], "a/b": ["0", 0]}),
+        document(FILES, files={MANIFEST: ["0", 0]}),
         document(FILES, files={str(n): ["0", 0] for n in range(artifact.FILES_LIMIT + 1)}),
     ],
 )
 def test_refuses_a_manifest_that_no_build_wrote(tmp_path: Path, manifest: object) -> None:
     with pytest.raises(Damaged):
         unpack(made(tmp_path / "a", manifest=manifest), tmp_path / "release")
+    assert left(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("record", "changes"),
+    [
+        (b"PK\x01\x02", {6: 0xFF}),
+        (b"PK\x01\x02", {9: 0x08, 46: 0xFF}),
+        (b"PK\x05\x06", {18: 0x01}),
+    ],
+    ids=["a format of the future", "a name that is no text", "a place before the file"],
+)
+def test_refuses_a_directory_that_zipfile_itself_cannot_take(
+    tmp_path: Path, record: bytes, changes: dict[int, int]
+) -> None:
+    raw = bytearray(made(tmp_path / "a").read_bytes())
+    for offset, byte in changes.items():
+        raw[raw.rindex(record) + offset] = byte
+    (tmp_path / "a").write_bytes(raw)
+    with pytest.raises(Damaged):
+        unpack(tmp_path / "a", tmp_path / "release")
     assert left(tmp_path) == ["a"]
 
 
