@@ -1,8 +1,9 @@
 """What the updater remembers over power cuts: `ota.json`, one small file, replaced whole.
 
-A missing file is a first start. A damaged one, or one of a later format, is not guessed at: the release that
-is linked now is taken as the good one, nothing is on trial, and the problem is told. What is decided from it
-is in `decide`.
+A missing file is a first start. What another version added is left aside, and what it did not know has its
+usual value: an updater that came back must know which release failed. A damaged file, or one of another
+format, is not guessed at: the release that is linked now is taken as the good one, nothing is on trial, and
+the problem is told. What is decided from it is in `decide`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from app.update.versions import NONE, parse, version_of
 FILE = "ota.json"
 FORMAT = 1
 FILE_LIMIT = 65_536  # bytes; it has some 600
+NEEDED = frozenset({"good", "trial", "bad", "floor"})  # of every version
 BAD_KEPT = 32  # releases remembered as failed; older ones are below the floor by then
 WINDOW_S = 24 * 3_600  # seconds of uptime after a commit in which a start limit means the new release
 
@@ -75,11 +77,11 @@ def _parse(data: bytes) -> Ota:
     document = json.loads(data)
     if not isinstance(document, dict) or document.pop("format") != FORMAT:
         raise ValueError("a format of another version")
-    known = {each.name: each for each in fields(Ota)}
-    if document.keys() != known.keys():
-        raise ValueError("keys are missing or unknown")
-    document["bad"] = tuple(document["bad"])
-    ota = Ota(**document)
+    known = [each.name for each in fields(Ota)]
+    told = {key: value for key, value in document.items() if key in known}
+    if not told.keys() >= NEEDED:
+        raise ValueError("keys are missing")
+    ota = Ota(**{**told, "bad": tuple(told["bad"])})
     for name in known:
         value = getattr(ota, name)
         if type(value) is not type(getattr(Ota(), name)):

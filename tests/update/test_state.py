@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ def test_a_first_start_takes_what_is_linked_for_good(tmp_path: Path) -> None:
         {"bad": [3]},
         {"bad": 3},
         {"floor": "x"},
-        {"unknown": 1},
         {"good": None},
+        {"good": ["a"]},
     ],
 )
 def test_a_file_that_is_not_ours_is_said_aloud(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -54,6 +54,14 @@ def test_a_file_that_is_not_ours_is_said_aloud(tmp_path: Path, change: dict[str,
     ota, problem = state.load(tmp_path, "0.2.0-aa")
     assert ota == Ota(good="0.2.0-aa", floor="0.2.0")
     assert "unusable" in problem and "0.2.0-aa" in problem
+
+
+def test_promise_9_an_updater_that_came_back_knows_what_failed_under_a_later_one(tmp_path: Path) -> None:
+    """Else it would install the release that failed again, at every look."""
+    document = {"format": 1, **asdict(FULL), "of_a_later_version": {"x": 1}}
+    del document["window_s"]
+    (tmp_path / "ota.json").write_text(json.dumps(document))
+    assert state.load(tmp_path, "") == (replace(FULL, window_s=0), "")
 
 
 @given(
