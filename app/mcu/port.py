@@ -31,7 +31,7 @@ async def open_port(
     device: Path, baud: int, received: Callable[[bytes], None], lost: Callable[[str], None], opener: Opener
 ) -> Port:
     """`device`, open for us alone. Raises Unreachable, also when a port before is not closed yet."""
-    line = await opener.open(lambda: opened_line(device, baud), serial.Serial.close)
+    line = await opener.open(lambda: opened_line(device, baud), _close_line)
     return Port(line, received, lost, opener)
 
 
@@ -73,9 +73,7 @@ class Port:
         self._loop.remove_reader(file)
         self._loop.remove_writer(file)
         self._waiting.clear()
-        # A pty keeps the exclusive mark as long as its other end lives: take it off for the next one.
-        with suppress(OSError):
-            fcntl.ioctl(file, termios.TIOCNXCL)
+        _unmark(file)
         self._opener.close(self._end)
 
     def _end(self) -> None:
@@ -146,3 +144,14 @@ def _settle(file: int) -> None:
     mode[2] &= ~termios.HUPCL
     mode[6][_VMIN], mode[6][_VTIME] = 1, 0
     termios.tcsetattr(file, termios.TCSANOW, mode)
+
+
+def _unmark(file: int) -> None:
+    """A pty keeps the exclusive mark as long as its other end lives: take it off for the next one."""
+    with suppress(OSError):
+        fcntl.ioctl(file, termios.TIOCNXCL)
+
+
+def _close_line(line: serial.Serial) -> None:
+    _unmark(line.fileno())
+    line.close()
