@@ -8,13 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 from app import durable
 from app.clock import NS, Clock
@@ -116,16 +117,35 @@ def _call(words: Sequence[str], limit_s: float) -> str:
 
 
 def healthz(page: Page) -> dict[str, object]:
-    """What the page says of the service, empty when it does not within a second."""
+    """What the page says of the service, empty when it has not said it within a second."""
     connection = http.client.HTTPConnection(page.host, page.port, timeout=PROBE_LIMIT_S)
     try:
-        connection.request("GET", "/healthz")
-        document = json.loads(connection.getresponse().read(ANSWER_LIMIT))
+        connection.connect()
+        with _ended(connection.sock, PROBE_LIMIT_S):
+            connection.request("GET", "/healthz")
+            document = json.loads(connection.getresponse().read(ANSWER_LIMIT))
     except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return {}
     finally:
         connection.close()
     return document if isinstance(document, dict) else {}
+
+
+@contextmanager
+def _ended(link: socket.socket, limit_s: float) -> Iterator[None]:
+    """Shut `link` in time: its own limit holds for each piece, and a byte now and then would never end."""
+
+    def shut() -> None:
+        with suppress(OSError):  # it ended by itself
+            link.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(limit_s, shut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def probed(seen: dict[str, object], ready: bool, restarts: int, failed: bool) -> Probe:
