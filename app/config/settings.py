@@ -343,9 +343,10 @@ def _outside(key: str, text: str, example: str, hint: str) -> None:
     try:
         url = urlsplit(text)
         known = url.hostname and (url.port is None or url.port) and url.scheme in ("http", "https")
+        (url.hostname or "").encode("idna")  # as whoever connects does
     except ValueError:
         known = False
-    if not known:
+    if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise SettingsError(key, f"is not a URL; write it like {example}")
     if url.username is not None or url.password is not None or url.fragment:
         raise SettingsError(key, f"holds a user or a fragment; {hint}")

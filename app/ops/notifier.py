@@ -69,9 +69,7 @@ def post(target: Target, alert: Alert) -> None:
         overdue = threading.Timer(DEADLINE_S, _hang_up, (connection.sock,))  # the answer may take it over
         overdue.daemon = True
         overdue.start()
-        connection.request(
-            "POST", parts.path or "/", alert.text.encode()[:TEXT_LIMIT], _headers(target, alert)
-        )
+        connection.request("POST", _place(parts), alert.text.encode()[:TEXT_LIMIT], _headers(target, alert))
         answer = connection.getresponse()
         said = answer.read(REPLY_LIMIT).decode("utf-8", "replace")
     except ssl.SSLCertVerificationError as error:
@@ -80,6 +78,9 @@ def post(target: Target, alert: Alert) -> None:
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable("notify", error) from None
+    except ValueError:  # whose words may hold the token
+        hint = "one line of plain characters in notify.token_file"
+        raise Refused("notify.token", "cannot be sent", hint=hint) from None
     finally:
         if overdue is not None:
             overdue.cancel()
@@ -88,6 +89,11 @@ def post(target: Target, alert: Alert) -> None:
         raise Unreachable("notify", f"HTTP {answer.status} {clean(said)}")
     if not 200 <= answer.status < 300:
         raise Refused("notify.answer", f"HTTP {answer.status} {clean(said)}", hint="check notify.url")
+
+
+def _place(parts: SplitResult) -> str:
+    """What is asked for, the query included: many webhooks name their room in it."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _connection(parts: SplitResult) -> http.client.HTTPConnection:

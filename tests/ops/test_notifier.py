@@ -74,6 +74,19 @@ def test_posts_the_text_with_title_priority_and_token(url: str) -> None:
     assert headers["Authorization"] == "Bearer tk_123"
 
 
+def test_posts_to_the_whole_address(url: str) -> None:
+    post(Target(f"{url}room?key=a%20b&x=1"), HALTED)
+    assert _Receiver.got[0][0].endswith("room?key=a%20b&x=1")
+
+
+@pytest.mark.parametrize("token", ["tk\n1: x", "tk\u20ac"])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_told(url: str, token: str) -> None:
+    with pytest.raises(Refused) as refused:
+        post(Target(url, Secret(token)), HALTED)
+    assert "tk" not in str(refused.value)
+    assert not _Receiver.got
+
+
 def test_a_title_cannot_add_a_header(url: str) -> None:
     post(Target(url), Alert("halted", "a\r\nX-Evil: 1", "text", 3))
     ((_, headers, _),) = _Receiver.got
@@ -270,7 +283,10 @@ def test_the_command_sends_one_and_says_when_it_cannot(
 
 @pytest.mark.parametrize(
     "wrong",
-    ["ntfy.sh/x", "ftp://a/b", "https://", "https://me:pw@a/b", "http://example.org/x", "https://a:0/"],
+    [
+        *("ntfy.sh/x", "ftp://a/b", "https://", "https://me:pw@a/b", "http://example.org/x", "https://a:0/"),
+        *("https://a/b c", "https://a/\u00e9", "https://a..b/", f"https://{'a' * 64}.com/"),
+    ],
 )
 def test_refuses_an_address_that_is_none_or_not_encrypted(wrong: str) -> None:
     with pytest.raises(SettingsError, match=r"notify\.url"):
