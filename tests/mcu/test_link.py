@@ -220,5 +220,8 @@ async def test_a_killed_host_trips_the_board_and_its_successor_starts_anew(board
         await board_is(board, output=True)
         host.process.kill()
         assert (await board_is(board, output=False))["cause"] == "link"
+    # A killed host leaves its exclusive mark on a pty, whose other end lives: the next one gets another pty.
+    await board.ask("unplug")
+    await board.ask("plug")
     async with child(board):
         await board_is(board, output=True)
