@@ -22,7 +22,7 @@ from app.cli import places
 from app.clock import NS, SystemClock
 from app.errors import Refused, SettingsError, Unable
 from app.update import locks, orders, renewal, state, switch, telling
-from app.update.machine import Page, Systemd, here, installed, uptime
+from app.update.machine import Page, Systemd, here, installed
 from app.update.run import COMMITTED, RESTED, RUNS, STRANDED, WAITS, WENT_BACK, Driver, Places
 from app.update.telling import Teller
 
@@ -279,12 +279,12 @@ def _order(arguments: Namespace) -> int:
         raise Unable("update.rights", "only root may", hint=f"sudo plimsoll update {arguments.what}")
     memory, clock = arguments.memory, SystemClock()
     began_ns = clock.wall_ns()
-    orders.leave(memory, orders.Order(arguments.what, arguments.now), uptime(clock))
+    orders.leave(memory, orders.Order(arguments.what, arguments.now), clock)
     try:
         fetched = arguments.what == orders.ROLLBACK or _start(FETCHING)
         done = fetched and _start(SWITCHING)
     finally:
-        orders.take(memory, uptime(clock))
+        orders.take(memory, clock)
     told = telling.told(memory if fetched else memory / DOWNLOADS)
     if told.get("at_ns", 0) < began_ns:
         told = telling.told(memory / DOWNLOADS)
@@ -306,7 +306,7 @@ def _start(unit: str) -> bool:
 def _switch(arguments: Namespace) -> int:
     from app.update import check
 
-    order = orders.take(arguments.memory, uptime(SystemClock()))
+    order = orders.take(arguments.memory, SystemClock())
     if order is None and not wanted(places.config_file(arguments)).automatic:
         return 0
     order = order or orders.Order(orders.APPLY)

@@ -94,16 +94,11 @@ class Systemd:
             self._call(("systemctl", "start", BACKUP), BACKUP_LIMIT_S)
 
     def uptime(self) -> tuple[str, int]:
-        return uptime(self._clock)
+        return durable.read(BOOT_ID, MODEL_LIMIT).decode().strip(), self._clock.mono_ns() // NS
 
     def _shown(self) -> dict[str, str]:
         text = self._call(("systemctl", "show", "-p", ",".join(SHOWN), SERVICE), CALL_LIMIT_S)
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
-def uptime(clock: Clock) -> tuple[str, int]:
-    """This boot's id and its age in seconds. Raises OSError."""
-    return durable.read(BOOT_ID, MODEL_LIMIT).decode().strip(), clock.mono_ns() // NS
 
 
 def _call(words: Sequence[str], limit_s: float) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from app.clock import NS, VirtualClock
 from app.update.orders import APPLY, FILE, LASTS_S, ROLLBACK, Order, leave, take
 
-NOW = ("boot", 1_000)
+NOW = VirtualClock(5_000 * NS, 1_000 * NS)
 
 
 @pytest.mark.parametrize("order", [Order(APPLY), Order(APPLY, now=True), Order(ROLLBACK)])
@@ -28,18 +29,19 @@ def test_what_is_none_does_nothing_and_goes(tmp_path: Path, text: str) -> None:
 
 
 def test_now_is_a_word_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text('{"what": "apply", "now": "no", "boot": "boot", "at_s": 1000}')
+    (tmp_path / FILE).write_text('{"what": "apply", "now": "no", "wall_s": 5000, "mono_s": 1000}')
     assert take(tmp_path, NOW) == Order(APPLY)
 
 
-@pytest.mark.parametrize("later", [("another", 1_000), ("boot", 999), ("boot", 1_001 + LASTS_S)])
+@pytest.mark.parametrize(("wall_s", "mono_s"), [(0, -1), (-1, 0), (0, LASTS_S + 1), (LASTS_S + 1, 0)])
 def test_promise_15_one_that_was_left_behind_stops_nothing_later(
-    tmp_path: Path, later: tuple[str, int]
+    tmp_path: Path, wall_s: int, mono_s: int
 ) -> None:
     leave(tmp_path, Order(APPLY, now=True), NOW)
+    later = VirtualClock((5_000 + wall_s) * NS, (1_000 + mono_s) * NS)
     assert take(tmp_path, later) is None and not (tmp_path / FILE).exists()
 
 
 def test_lasts_as_long_as_a_fetch_may(tmp_path: Path) -> None:
     leave(tmp_path, Order(APPLY), NOW)
-    assert take(tmp_path, ("boot", 1_000 + LASTS_S)) == Order(APPLY)
+    assert take(tmp_path, VirtualClock((5_000 + LASTS_S) * NS, (1_000 + LASTS_S) * NS)) == Order(APPLY)
