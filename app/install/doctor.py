@@ -22,7 +22,7 @@ from app.config import AccountFile, Settings, load_accounts, load_file
 from app.errors import PlimsollError, SettingsError, clean
 from app.install import units
 from app.install.host import Door
-from app.install.places import KEY_MODE, USER, Places, user_id
+from app.install.places import KEY_MODE, ROOT, USER, Places, user_id
 from app.update import artifact, state, switch
 from app.update.artifact import Damaged
 
@@ -112,7 +112,7 @@ def _key(patient: Patient) -> Finding:
     found = key.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
         return Finding(BAD, f"{name} has mode {stat.S_IMODE(found.st_mode):o}", f"chmod {KEY_MODE:o} {name}")
-    if patient.host.live and found.st_uid:
+    if patient.host.live and (found.st_uid, found.st_gid) != user_id(patient.places, ROOT):
         return Finding(BAD, f"{name} does not belong to root", f"chown root:root {name}")
     if not found.st_size:
         return Finding(LOOK, "no key was given yet", "plimsoll setup")
