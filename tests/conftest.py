@@ -1,7 +1,7 @@
 """Fixtures and rules of the whole suite: recorded data, seeds, guards, and no skip where CI is set.
 
 What a developer may set: PLIMSOLL_SEED=N draws other numbers, PLIMSOLL_HYPOTHESIS=explore looks further,
-PLIMSOLL_SHUFFLE=1 runs files and tests in another order (of the seed), PLIMSOLL_GC=1 collects after every test,
+PLIMSOLL_SHUFFLE=1 runs files and tests in another order (the seed's), PLIMSOLL_GC=1 collects after each test,
 so that what is left in a cycle fails the test that left it and not only its file.
 """
 
