@@ -429,7 +429,7 @@ class Engine:
 
     def _may_rearm(self) -> None:
         if self.journal.failed:
-            raise Refused("rearm.journal", self.journal.failed, "", "the journal must be writable")
+            raise Refused("rearm.journal", self.journal.failed, "", "mend the disk, then restart the service")
         if not self.board.closed:
             raise Refused("rearm.switch", "open or silent", "", "close the switch first")
         if self.agreement.found:
