@@ -194,7 +194,9 @@ def way_back(ota: Ota, whole: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The service seen from outside. `ills` are what it says is wrong, by code."""
+    """The service seen from outside. `ills` are what it says is wrong, by code; `safe` is why it is in safe
+    mode or waits for the venue, "" = it is not.
+    """
 
     ready: bool = False  # told its supervisor so
     version: str = ""  # as its page answers, "" = no answer
@@ -202,6 +204,7 @@ class Probe:
     restarts: int = 0  # by its supervisor, since it was last started on purpose
     failed: bool = False  # given up by its supervisor
     ills: frozenset[str] = frozenset()
+    safe: str = ""
 
 
 @dataclass(slots=True)
@@ -230,6 +233,8 @@ class Judge:
         return False if now_ns - self.began_ns >= HEALTH_LIMIT_NS else None
 
     def _wrong(self, probe: Probe) -> str:
+        if probe.safe:
+            return probe.safe
         if not probe.version:
             return "its page did not answer"
         if probe.version != self.version:

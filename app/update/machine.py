@@ -158,6 +158,7 @@ def probed(seen: dict[str, object], ready: bool, restarts: int, failed: bool) ->
         restarts=restarts,
         failed=failed,
         ills=frozenset(ills),
+        safe=(lines[0] if lines else "safe mode") if seen.get("state") == "safe" else "",
     )
 
 

@@ -15,7 +15,19 @@ from app.clock import NS, Clock
 from app.errors import PlimsollError, Theirs, Unable, clean
 from app.update import renewal, state, switch
 from app.update.artifact import Damaged
-from app.update.decide import WORDS, Exposure, Judge, Offer, Probe, Step, Way, needed, recover, way_back
+from app.update.decide import (
+    HEALTH_LIMIT_NS,
+    WORDS,
+    Exposure,
+    Judge,
+    Offer,
+    Probe,
+    Step,
+    Way,
+    needed,
+    recover,
+    way_back,
+)
 from app.update.firmware import excused
 from app.update.state import WINDOW_S, Ota
 from app.update.telling import FAILED, QUIET, WORKING, Teller
@@ -75,6 +87,7 @@ class Driver:
         self._home, self._memory = places.home, places.memory
         self._world, self._clock, self.teller, self._on_step = world, clock, teller, on_step
         self._why = "it was interrupted"  # of the way back, when it was decided before us
+        self._safe = False  # whether the trial ended in safe mode, which need not be its fault
         self.ota, self.problem = state.load(self._memory, switch.linked(self._home))
         if self.problem:
             teller.decided("state", self.problem)
@@ -232,8 +245,9 @@ class Driver:
         self._begin(Step.HEALTH, trial)
         spoken = (renewal.protocol(self._home / switch.RELEASES / name) for name in (self.ota.good, trial))
         judge = Judge(version_of(trial), ills | excused(*spoken), self._clock.mono_ns())
-        while (verdict := judge.see(self._world.probe(), self._clock.mono_ns())) is None:
+        while (verdict := judge.see(seen := self._world.probe(), self._clock.mono_ns())) is None:
             self._world.pause(PROBE_EVERY_NS)
+        self._safe = bool(seen.safe)
         return self._commit() if verdict else self._go_back(judge.last)
 
     def _commit(self) -> str:
@@ -290,13 +304,28 @@ class Driver:
         if self._world.probe().version != version_of(target):
             self._world.stop()  # what does not answer may be the failed one, dying and rising
         self._world.start()
+        at_fault = not self._safe or not self._is_safe_too(target)
         self._begin(Step.BAD, failed)
-        ended = replace(self.ota.failed(failed), good=target, trial="", tries=0, back=False, window_s=0)
+        left = self.ota.failed(failed) if at_fault else self.ota
+        ended = replace(left, good=target, trial="", tries=0, back=False, window_s=0)
         self._save(
             replace(ended, previous="" if target == ended.previous else ended.previous, step=Step.BAD.name)
         )
         light = QUIET if self._why == OPERATOR else FAILED
-        return self._end(WENT_BACK, f"{failed} was taken back: {self._why}; {target} runs again", light)
+        now = "runs again" if at_fault else "says the same, so it is tried again"
+        return self._end(WENT_BACK, f"{failed} was taken back: {self._why}; {target} {now}", light)
+
+    def _is_safe_too(self, target: str) -> bool:
+        """Whether what ran before ends in safe mode like the trial: by settings broken by hand, a venue that
+        is away, a password that nobody set. Then the release has not failed.
+        """
+        until_ns = self._clock.mono_ns() + HEALTH_LIMIT_NS
+        while self._clock.mono_ns() < until_ns:
+            probe = self._world.probe()
+            if probe.safe or probe.failed or probe.version == version_of(target):
+                return bool(probe.safe)
+            self._world.pause(PROBE_EVERY_NS)
+        return False
 
     def _rest(self) -> str:
         self._charge()

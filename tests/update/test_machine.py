@@ -173,6 +173,14 @@ def test_knows_how_long_this_boot_lasts(site: Site, tmp_path: Path) -> None:
     assert len(boot) == 36 and age_s == 5
 
 
+@pytest.mark.parametrize(
+    ("problems", "why"), [(["safe mode: no key"], "safe mode: no key"), ([], "safe mode")]
+)
+def test_sees_safe_mode(site: Site, tmp_path: Path, problems: list[str], why: str) -> None:
+    (site.folder / "healthz").write_text(json.dumps({"ok": False, "state": "safe", "problems": problems}))
+    assert service(site, Manager(), tmp_path).probe() == Probe(ready=True, safe=why)
+
+
 def test_promise_18_an_answer_byte_by_byte_does_not_hold_the_judge_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

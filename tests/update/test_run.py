@@ -55,6 +55,26 @@ def test_a_visitor_who_starts_the_bad_release_again_does_not_keep_it(board: Boar
     assert board.consistent() and board.linked == board.name("0.1.0")
 
 
+def test_promise_9_settings_broken_by_hand_are_not_the_releases_failure(board: Board) -> None:
+    """What ran goes into safe mode as well, once it was started again: nothing is known of the release."""
+    board.world.from_now_on = {"0.1.0": "safe", "0.2.0": "safe"}
+    assert board.apply() == WENT_BACK
+    assert board.consistent() and board.linked == board.name("0.1.0") and board.ota.bad == ()
+    words = told(board.places.memory)["words"]
+    assert "the settings are wrong" in words and "tried again" in words
+    board.world.from_now_on = board.world.behaviour = {}
+    board.world.stop()
+    board.world.start()
+    assert board.apply() == COMMITTED
+
+
+@pytest.mark.parametrize("old", ["well", "never ready", "crash loop"])
+def test_promise_9_a_release_that_alone_ends_in_safe_mode_has_failed(board: Board, old: str) -> None:
+    board.world.from_now_on = {"0.1.0": old, "0.2.0": "safe"}
+    assert board.apply() == WENT_BACK
+    assert board.linked == board.name("0.1.0") and board.ota.bad == (board.name("0.2.0"),)
+
+
 def test_promise_4_the_floor_rises_at_a_commit_and_never_falls(board: Board) -> None:
     floors: list[str] = []
     board.apply(driver=board.driver(lambda step: floors.append(board.ota.floor)))

@@ -27,6 +27,7 @@ class World:
     def __init__(self, folder: Path, clock: VirtualClock) -> None:
         self.running, self.home, self.clock = folder / "running", folder / "home", clock
         self.behaviour: dict[str, str] = {}
+        self.from_now_on: dict[str, str] = {}  # at the next start: settings that were broken while it ran
         self.exposed = Exposure.CLEAR
         self.calls: list[str] = []
         self.boot, self.age_s = "boot", 1_000
@@ -41,6 +42,7 @@ class World:
         if not self.runs:
             self.running.write_text(switch.linked(self.home))
             self.restarts = 0
+            self.behaviour |= self.from_now_on
 
     def stop(self) -> None:
         self.calls.append("stop")
@@ -66,6 +68,7 @@ class World:
             "wrong version": Probe(True, "9.9.9", True),
             "no journal": Probe(True, version, False),
             "gave up": Probe(failed=True),
+            "safe": Probe(ready=True, safe="safe mode: the settings are wrong"),
             "ill": Probe(True, version, True, ills=frozenset({"board"})),
         }[how]
 
