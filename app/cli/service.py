@@ -25,7 +25,8 @@ from app.ops.alerts import FEED_NS
 FIRST_WAIT_NS, LONGEST_WAIT_NS = 2 * NS, 60 * NS  # between two starts while the venue does not answer
 IN_USE = "store.in_use"  # another command holds the data folder for a moment: systemd starts us again
 ADVICE = (
-    "See the log: journalctl -u plimsoll. Then: systemctl reset-failed plimsoll; systemctl restart plimsoll"
+    "Ask what is wrong: sudo plimsoll doctor. The log: journalctl -u plimsoll. "
+    "Then: systemctl reset-failed plimsoll; systemctl restart plimsoll"
 )
 NO_PAGE = os.EX_CONFIG  # 78, at which systemd stops trying: not even safe mode can start
 
