@@ -8,14 +8,17 @@ made; drop-ins of the owner are nobody's business.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import TypeAlias
 
 from app.config import Settings
 from app.errors import SettingsError
 from app.install import machine
 from app.install.host import Door
 from app.install.places import Places
+
+Address: TypeAlias = IPv4Address | IPv6Address
 
 SHIPPED = "systemd"  # the folder in a release
 UNIT_KINDS = frozenset({".service", ".socket", ".timer", ".path", ".target"})
@@ -25,7 +28,8 @@ LISTEN = "plimsoll.socket.d/10-listen.conf"
 SAFE = "plimsoll-safe.socket.d/10-listen.conf"  # the safe page answers where the page did
 BOARD = "plimsoll.service.d/10-board.conf"
 RESTART = "plimsoll.service.d/10-restart.conf"
-OURS = (LISTEN, SAFE, BOARD, RESTART)
+ASKING = tuple(f"plimsoll-{what}.service.d/10-page.conf" for what in ("confirm", "failed", "switch"))
+OURS = (LISTEN, SAFE, BOARD, RESTART, *ASKING)
 # Started by others: by a failure, by a timer, by the service that needs them. All the rest is enabled.
 FIRST = ("plimsoll.socket", "plimsoll.service")
 MADE = "# Made from /etc/plimsoll/plimsoll.toml by plimsoll install and plimsoll setup: change it there.\n"
@@ -84,25 +88,40 @@ def drop_ins(settings: Settings, root: Path) -> dict[str, str]:
     """Our drop-ins by their path below the units' folder; "" = must not be there. Raises SettingsError."""
     systemd = machine.systemd_version(root)
     usb = settings.board.required and settings.board.mode == "serial"
-    listen = _listen(settings)
+    address = _address(settings)
+    listen, asking = _listen(address, settings.web.port), _asking(address)
     return {
         LISTEN: listen,
         SAFE: listen,
+        **dict.fromkeys(ASKING, asking),
         BOARD: MADE + USB_BOARD if usb else "",
         RESTART: DIRECT if systemd >= DIRECT_SINCE else "",
     }
 
 
-def _listen(settings: Settings) -> str:
-    host, port = settings.web.host, settings.web.port
+def _address(settings: Settings) -> Address:
+    """Where the page is. Raises SettingsError for a name."""
+    host = settings.web.host
     try:
-        address = ip_address("127.0.0.1" if host.lower() == "localhost" else host.strip("[]"))
+        return ip_address("127.0.0.1" if host.lower() == "localhost" else host.strip("[]"))
     except ValueError:
         advice = "write 127.0.0.1, 0.0.0.0 for your network, or an address of this machine"
         raise SettingsError("web.host", f"systemd listens on addresses, {host} is a name; {advice}") from None
+
+
+def _listen(address: Address, port: int) -> str:
     if not port:
         raise SettingsError(
             "web.port", "0 is any port, and nobody would find the page; write one, such as 8080"
         )
     where = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
     return f"{MADE}[Socket]\nListenStream=\nListenStream={where}\n"
+
+
+def _asking(address: Address) -> str:
+    """For those that ask the page whether a release is well: loopback alone would hide a page on one address,
+    and every release would be taken back.
+    """
+    if address.is_loopback or address.is_unspecified:
+        return ""
+    return f"{MADE}[Service]\nIPAddressAllow={address}\n"

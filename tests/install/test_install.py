@@ -162,6 +162,20 @@ def test_follows_the_settings_with_its_drop_ins(places: Places, host: Machine, f
     assert not (places.units / units.BOARD).exists()
 
 
+@pytest.mark.parametrize(("host_", "allowed"), [("192.168.1.5", "192.168.1.5"), ("fd00::5", "fd00::5")])
+def test_who_judges_releases_may_ask_a_page_on_one_address(
+    places: Places, host: Machine, file: Path, host_: str, allowed: str
+) -> None:
+    install(places, host, file)
+    assert not any((places.units / name).exists() for name in units.ASKING)
+    places.settings.write_text(places.settings.read_text().replace("0.0.0.0", host_))
+    install(places, host, file)
+    for name in units.ASKING:
+        assert (places.units / name).read_text().endswith(f"[Service]\nIPAddressAllow={allowed}\n")
+        unit = (places.units / name).parent.name.removesuffix(".d")
+        assert "IPAddressDeny=any" in (places.units / unit).read_text()
+
+
 def test_keeps_the_page_where_it_is_while_the_settings_are_wrong(
     places: Places, host: Machine, file: Path
 ) -> None:
