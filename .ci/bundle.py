@@ -41,6 +41,7 @@ REQUIREMENTS = ROOT / ".ci" / "requirements-update.txt"  # what the service and 
 PYTHONS = {"x86_64": ("3.11", "3.13"), "aarch64": ("3.13",)}  # Debian 12 and 13; the board has 13
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # the Debian that has it
 PLATFORMS = ("manylinux2014_{arch}", "manylinux_2_28_{arch}")  # older than either Debian's glibc
+BYTE_CODE = ROOT / ".ci" / "byte_code.py"
 SHEBANG = b"#!/usr/bin/python3 -sE\n"  # Debian's own Python, not what a user put first on the path
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can say
@@ -224,21 +225,9 @@ def _strip(arch: str, site: Path) -> None:
 
 
 def _byte_code(pythons: Iterable[str], site: Path) -> None:
-    """Byte code that is never checked against its source nor written again: release folders are read-only."""
+    """Beside each source, for each Python that runs it."""
     for python in pythons:
-        _run(
-            *(
-                interpreter(python),
-                "-m",
-                "compileall",
-                "-q",
-                "-j",
-                "0",
-                "--invalidation-mode",
-                "unchecked-hash",
-            ),
-            *("-s", str(site), "-p", "/plimsoll", str(site)),
-        )
+        _run(interpreter(python), "-s", str(BYTE_CODE), str(site))
 
 
 def manifest(site: Path, version: str, arch: str) -> bytes:

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from app.cli import firmware
@@ -78,6 +79,29 @@ def test_the_same_source_compiled_elsewhere_gives_the_same_modules(release: Path
         copy = tmp_path / module.name
         subprocess.run(["strip", "--strip-unneeded", "-o", str(copy), str(module)], check=True)
         assert copy.read_bytes() == (release / "native" / module.name).read_bytes(), module.name
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_byte_code_does_not_depend_on_what_was_compiled_before(tmp_path: Path, python: str) -> None:
+    """Python 3.13 shares constants of the second of these two when it has just compiled the first."""
+    package = Path(aiohttp.__file__).parent
+    made = []
+    for before in ([], ["web_response.py"]):
+        site = tmp_path / str(len(before))
+        site.mkdir()
+        for name in before:
+            shutil.copy(package / name, site / "a.py")
+        shutil.copy(package / "multipart.py", site / "b.py")
+        bundle._byte_code([python], site)
+        made.append(next(site.glob("__pycache__/b.*.pyc")).read_bytes())
+    assert made[0] == made[1]
+
+
+def test_byte_code_of_a_source_that_is_none_ends_the_build(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = (\n")
+    (tmp_path / "b.py").write_text("x = 1\n")
+    with pytest.raises(SystemExit, match="SyntaxError"):
+        bundle._byte_code(["3.11"], tmp_path)
 
 
 def test_holds_the_compiled_modules_and_the_byte_code_of_each_python(manifest: Manifest) -> None:
