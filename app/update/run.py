@@ -233,6 +233,14 @@ class Driver:
         state.save(self._memory, ota)
         self.ota = ota
 
+    def _remember(self, ota: Ota) -> None:
+        """Where the disk takes it: the way back itself needs no more than a link."""
+        try:
+            self._save(ota)
+        except OSError as error:
+            self.teller.decided("disk", clean(error))
+            self.ota = ota
+
     def _try(self) -> None:
         """Count the start, then link: what is started was counted."""
         self._save(replace(self.ota, tries=self.ota.tries + 1, step=Step.SWITCH.name))
@@ -282,12 +290,7 @@ class Driver:
         self._begin(Step.BACK, self.ota.trial)
         self.teller.decided("why back", why, release=self.ota.trial)
         self._why = why
-        decided = replace(self.ota, back=True, step=Step.BACK.name)
-        try:
-            self._save(decided)
-        except OSError as error:  # the way back itself needs no more than a link
-            self.teller.decided("disk", clean(error))
-            self.ota = decided
+        self._remember(replace(self.ota, back=True, step=Step.BACK.name))
 
     def _link_back(self) -> None:
         self._begin(Step.BACK_SWITCH, self.ota.trial)
@@ -308,7 +311,7 @@ class Driver:
         self._begin(Step.BAD, failed)
         left = self.ota.failed(failed) if at_fault else self.ota
         ended = replace(left, good=target, trial="", tries=0, back=False, window_s=0)
-        self._save(
+        self._remember(
             replace(ended, previous="" if target == ended.previous else ended.previous, step=Step.BAD.name)
         )
         light = QUIET if self._why == OPERATOR else FAILED
@@ -337,7 +340,7 @@ class Driver:
     def _charge(self) -> None:
         """Take the uptime since the last look off the window."""
         if self.ota.window_s:
-            self._save(self.ota.charged(*self._world.uptime()))
+            self._remember(self.ota.charged(*self._world.uptime()))
 
     def _end(self, outcome: str, words: str, light: str) -> str:
         self.teller.decided(outcome, words)

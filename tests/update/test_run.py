@@ -144,6 +144,22 @@ def test_promise_10_a_late_failure_within_the_window_leads_back(board: Board) ->
     assert board.ota.bad == (board.name("0.2.0"),) and board.ota.floor == "0.2.0"
 
 
+def test_promise_12_a_late_failure_on_a_full_disk_leads_back_too(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And does not fail at the end, which would put the safe page into the place of what runs again."""
+    board.apply()
+    board.world.stop()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.update.state.save", full)
+        assert board.driver().failed_late() == WENT_BACK
+    assert board.linked == board.world.runs == board.name("0.1.0")
+
+
 def test_promise_10_a_failure_after_the_window_is_not_the_updates(board: Board) -> None:
     board.apply()
     board.world.age_s += WINDOW_S
