@@ -320,14 +320,19 @@ def _said(python: str, program: str) -> str:
 
 
 def _commit() -> tuple[str, int]:
-    """The checkout's commit and when it was made; unknown where git does not answer for this folder."""
-    words = ("git", "-C", str(ROOT), "show", "--no-patch", "--format=%H %ct", "HEAD")
+    """The checkout's commit and when it was made, marked where the tree differs from it; unknown where git
+    does not answer for this folder.
+    """
+    words = ("git", "--no-optional-locks", "-c", f"safe.directory={ROOT}", "-C", str(ROOT))  # another's too
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        told = [
+            subprocess.run([*words, *asked], capture_output=True, text=True, check=True).stdout
+            for asked in (("show", "--no-patch", "--format=%H %ct", "HEAD"), ("status", "--porcelain"))
+        ]
     except (OSError, subprocess.CalledProcessError):
         return "unknown", 0
-    commit, made_s = done.stdout.split()
-    return commit, int(made_s)
+    commit, made_s = told[0].split()
+    return commit + (".changed" if told[1] else ""), int(made_s)
 
 
 if __name__ == "__main__":

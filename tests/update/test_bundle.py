@@ -38,6 +38,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundled.build(tmp_path_factory.mktemp("bundle"))
 
 
+def there(python: str) -> str:
+    try:
+        bundle.interpreter(python)
+    except SystemExit as missing:
+        pytest.skip(str(missing))
+    return python
+
+
 @pytest.fixture(scope="module")
 def manifest(built: Path) -> Manifest:
     return manifest_of(built)
@@ -81,6 +89,26 @@ def test_the_same_source_compiled_elsewhere_gives_the_same_modules(release: Path
         assert copy.read_bytes() == (release / "native" / module.name).read_bytes(), module.name
 
 
+def test_says_which_commit_whoever_builds_and_when_the_tree_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    assert bundle._commit() == ("unknown", 0)
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q"), (*author, "commit", "-q", "--allow-empty", "-m", "first")):
+        subprocess.run(
+            ["git", "-C", tmp_path, *words], check=True, env={**os.environ, "GIT_COMMITTER_DATE": "@9 +0000"}
+        )
+    commit, made_s = bundle._commit()
+    assert re.fullmatch("[0-9a-f]{40}", commit) and made_s == 9
+    if os.getuid() == 0:
+        os.chown(tmp_path, 12345, 12345)
+        os.chown(tmp_path / ".git", 12345, 12345)
+        assert bundle._commit() == (commit, 9)
+    (tmp_path / "new.py").touch()
+    assert bundle._commit() == (f"{commit}.changed", 9)
+
+
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 def test_byte_code_does_not_depend_on_what_was_compiled_before(tmp_path: Path, python: str) -> None:
     """Python 3.13 shares constants of the second of these two when it has just compiled the first."""
@@ -92,7 +120,7 @@ def test_byte_code_does_not_depend_on_what_was_compiled_before(tmp_path: Path, p
         for name in before:
             shutil.copy(package / name, site / "a.py")
         shutil.copy(package / "multipart.py", site / "b.py")
-        bundle._byte_code([python], site)
+        bundle._byte_code([there(python)], site)
         made.append(next(site.glob("__pycache__/b.*.pyc")).read_bytes())
     assert made[0] == made[1]
 
@@ -101,7 +129,7 @@ def test_byte_code_of_a_source_that_is_none_ends_the_build(tmp_path: Path) -> No
     (tmp_path / "a.py").write_text("x = (\n")
     (tmp_path / "b.py").write_text("x = 1\n")
     with pytest.raises(SystemExit, match="SyntaxError"):
-        bundle._byte_code(["3.11"], tmp_path)
+        bundle._byte_code([f"{sys.version_info[0]}.{sys.version_info[1]}"], tmp_path)
 
 
 def test_holds_the_compiled_modules_and_the_byte_code_of_each_python(manifest: Manifest) -> None:
