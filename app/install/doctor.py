@@ -31,6 +31,7 @@ OK: State = "ok"
 LOOK: State = "look"  # to know, or to do one day; the doctor still ends with 0
 BAD: State = "bad"
 FREE_BAD, FREE_LOOK = 200_000_000, 1_000_000_000  # bytes: a trading day writes 150 MB at most
+BACKUP = "%Y%m%dT%H%M%SZ"
 BACKUP_DAYS = 2  # a day may be missed
 WEAR_LOOK, WEAR_BAD = 8, 10  # eMMC tenths of its life used, as JESD84-B51 counts them: 0x0B is over
 FILE_LIMIT = 262_144  # bytes of a unit
@@ -320,10 +321,12 @@ def _journal(patient: Patient) -> Finding:
 
 def _backups(patient: Patient) -> Finding:
     folder = patient.places.data / "backups"
-    found = sorted(path.name for path in folder.iterdir() if re.fullmatch(r"\d{8}T\d{6}Z", path.name))
+    now = datetime.fromtimestamp(patient.clock.wall_ns() // NS, UTC).strftime(BACKUP)
+    named = (path.name for path in folder.iterdir() if re.fullmatch(r"\d{8}T\d{6}Z", path.name))
+    found = sorted(name for name in named if name <= now)  # one of a clock that was ahead hides no gap
     if not found:
         return Finding(LOOK, "none yet", "plimsoll backup")
-    made = datetime.strptime(found[-1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    made = datetime.strptime(found[-1], BACKUP).replace(tzinfo=UTC)
     days = (patient.clock.wall_ns() // NS - int(made.timestamp())) // 86_400
     if days > BACKUP_DAYS:
         return Finding(BAD, f"the last is {days} days old", "systemctl status plimsoll-backup.timer")

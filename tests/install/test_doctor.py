@@ -189,6 +189,12 @@ def test_judges_the_last_backup(patient: Patient, name: str, state: str) -> None
     assert found(patient)["backups"].state == state
 
 
+def test_a_backup_of_a_clock_that_was_ahead_hides_no_gap(patient: Patient) -> None:
+    for name in ("20261001T120000Z", "20400101T120000Z"):
+        (patient.places.data / "backups" / name).mkdir()
+    assert found(patient)["backups"].state == BAD
+
+
 def test_knows_a_uno_q_with_its_router(patient: Patient) -> None:
     root = patient.places.root
     for name, data in {
