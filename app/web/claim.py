@@ -3,7 +3,8 @@
 `plimsoll passwd --code` (the installer runs it) makes the code and shows it once; the file keeps its hash
 alone. It ends with its use, or ten minutes after the first start of the service that asks for it. Those ten
 minutes are counted on the monotonic clock, and across a restart on both clocks: a reboot, or a clock that was
-set, ends the code early rather than late.
+set, ends the code early rather than late. A code whose time is over leaves a mark until a new one is made or
+a password is set: an appliance that nobody claimed yet trades on after a power cut.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CODE_BYTES = 10  # 80 bits: guessing is hopeless even without a brake
 GROUP = 4  # characters between dashes: 4 groups are read from a screen without losing the place
 LIFE_NS = 600 * NS  # ten minutes from the first start that asks for it
 FILE_LIMIT = 512  # bytes
+OVER = {"over": True}  # what the file says once the time is over; a clock that is set later wakes no code
 
 
 class SetupCode:
@@ -47,11 +49,15 @@ class SetupCode:
         now, wall = self._clock.mono_ns(), self._clock.wall_ns()
         left_ns = _left_ns(told, now, wall)
         if left_ns <= 0:
-            self.end()
+            self._over(told)
             return
         if "begun" not in told:
             replace_file(self._path, json.dumps({**told, "begun": now, "begun_wall": wall}).encode())
         self._hash, self._ends_ns = told["hash"], now + left_ns
+
+    def unused(self) -> bool:
+        """Whether one was made and no password set since, also where its time is over. Looks at the file."""
+        return bool(self._read())
 
     def waits(self) -> bool:
         """Whether a code would be taken after `begin`. Looks at the file."""
@@ -72,6 +78,15 @@ class SetupCode:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
+    def _over(self, told: dict[str, Any]) -> None:
+        """Its time is over; what makes no sense is no code at all. Raises OSError."""
+        if not told:
+            self.end()
+            return
+        self._hash, self._ends_ns = "", 0
+        if told != OVER:
+            replace_file(self._path, json.dumps(OVER).encode())
+
     def _read(self) -> dict[str, Any]:
         """What the file says, {} for none and for one that makes no sense."""
         try:
@@ -79,6 +94,8 @@ class SetupCode:
                 told = json.loads(file.read(FILE_LIMIT))
         except (OSError, ValueError):
             return {}
+        if told == OVER and told["over"] is True:
+            return OVER
         sound = isinstance(told, dict) and isinstance(told.get("hash"), str)
         times = sound and all(isinstance(told.get(key, 0), int) for key in ("begun", "begun_wall"))
         return told if times and ("begun" in told) == ("begun_wall" in told) else {}

@@ -87,11 +87,15 @@ class Web:
         """From now on the one-time code runs. Where the disk cannot remember that, there is none."""
         if self._codes is None:
             return
+        if self._login.required():
+            await asyncio.to_thread(self._codes.end)
+            return
         try:
             await asyncio.to_thread(self._codes.begin)
         except OSError as error:
             log.error("the one-time code is not taken: %s", clean(error))
-        self._unclaimed = not self._login.required() and self._codes.live()
+            return
+        self._unclaimed = await asyncio.to_thread(self._codes.unused)
 
     async def stop(self) -> None:
         """End every stream and connection. Idempotent."""
@@ -107,7 +111,7 @@ class Web:
 
     def _open_to_read(self) -> bool:
         """Until a password is set, whoever reaches the page may look: only this machine can be listening,
-        or the owner is about to set the first one.
+        or the owner has yet to set the first one.
         """
         return not self._login.required() and (self._place.is_private() or self._unclaimed)
 
@@ -175,10 +179,11 @@ class Web:
 
 def check_place(place: Place, passwords: PasswordFile, codes: SetupCode | None = None) -> None:
     """Raises SettingsError when an address of `place` is open to the network and nothing protects it: neither
-    a password nor a one-time code to set the first one.
+    a password nor a code made to set the first one; when that is over, nobody may change anything from there
+    but stop entries, and the desk trades on.
     """
     for host in place.addresses():
-        if not is_loopback(host) and not passwords.exists() and not (codes and codes.waits()):
+        if not is_loopback(host) and not passwords.exists() and not (codes and codes.unused()):
             raise SettingsError(
                 "web.host", f"{host} is open to your network: first set a password with plimsoll passwd"
             )

@@ -80,7 +80,7 @@ async def active(machine: Plugged) -> dict[str, Any]:
                 except (aiohttp.ClientError, TimeoutError, ValueError):
                     continue
     except TimeoutError:
-        kept = {name: seen.get(name) for name in ("state", "reasons", "safe", "synced")}
+        kept = {name: seen.get(name) for name in ("error", "state", "reasons", "synced")}
         raise RuntimeError(f"it does not trade: {kept}\n{machine.console()}") from None
     return seen
 

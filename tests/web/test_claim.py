@@ -86,7 +86,16 @@ def test_a_restart_gives_no_more_time(clock: VirtualClock, made: tuple[SetupCode
     assert second.live()
     clock.advance(NS)
     assert not second.live() and not again(made[0], clock).live()
-    assert not made[0]._path.exists()
+    assert json.loads(made[0]._path.read_text()) == {"over": True}
+
+
+def test_a_clock_that_is_set_right_after_a_reboot_does_not_wake_it(
+    clock: VirtualClock, made: tuple[SetupCode, str]
+) -> None:
+    made[0].begin()
+    behind = VirtualClock(clock.utc_ns() - 3600 * NS, 60 * NS)  # a board without a battery
+    assert not again(made[0], behind).live()
+    assert not again(made[0], VirtualClock(clock.utc_ns() + 30 * NS, 80 * NS)).live()
 
 
 def test_a_reboot_or_a_clock_that_was_set_ends_it(clock: VirtualClock, made: tuple[SetupCode, str]) -> None:
@@ -99,13 +108,14 @@ def test_a_reboot_or_a_clock_that_was_set_ends_it(clock: VirtualClock, made: tup
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"hash": 1}', '{"hash": "a", "begun": 1}', '{"hash": "a", "begun": "x"}']
+    "text",
+    ["", "{", "[]", '{"hash": 1}', '{"hash": "a", "begun": 1}', '{"hash": "a", "begun": "x"}', '{"over": 1}'],
 )
 def test_a_file_that_makes_no_sense_is_no_code(tmp_path: Path, clock: VirtualClock, text: str) -> None:
     (tmp_path / CODE_FILE).write_text(text)
     codes = SetupCode(tmp_path / CODE_FILE, clock)
     codes.begin()
-    assert not codes.live() and not codes.waits() and not codes.right("")
+    assert not codes.live() and not codes.waits() and not codes.unused() and not codes.right("")
 
 
 async def test_sets_the_first_password_once(site: Site, made: tuple[SetupCode, str], tmp_path: Path) -> None:
@@ -222,6 +232,32 @@ def test_the_lan_needs_a_password_or_a_code(
     made[0].end()
     with pytest.raises(SettingsError, match="first set a password"):
         check_place(LAN, passwords, made[0])
+
+
+async def test_an_appliance_that_nobody_claimed_starts_again_after_a_power_cut(
+    tmp_path: Path, clock: VirtualClock, made: tuple[SetupCode, str]
+) -> None:
+    """It may have traded for a month; its page stays what it was: reading and stop entries."""
+    await asyncio.to_thread(made[0].begin)
+    rebooted = VirtualClock(clock.utc_ns() + 30 * NS, NS)
+    for _ in range(2):
+        codes = SetupCode(tmp_path / CODE_FILE, rebooted)
+        check_place(LAN, PasswordFile(tmp_path / "password"), codes)
+        async with open_site(tmp_path, clock=rebooted, codes=codes, place=LAN) as site:
+            assert (await site.ask("GET", "/api/snapshot", FROM_LAN)).status == 200
+            assert 'data-claim="yes"' not in (await site.ask("GET", "/", FROM_LAN)).body.decode()
+            assert (await site.post("/api/stop-entries", {}, FROM_LAN)).status == 200
+            assert (await site.post("/api/flatten", {"why": "mine now"}, FROM_LAN)).status == 401
+            late = await site.post("/api/claim", {"code": made[1], "password": PASSWORD}, FROM_LAN)
+            assert late.status == 401 and "plimsoll passwd --code" in late.json["error"]
+
+
+async def test_a_password_set_by_command_spends_the_code(
+    tmp_path: Path, clock: VirtualClock, made: tuple[SetupCode, str]
+) -> None:
+    """Else a password file that is lost later would open the page to the LAN."""
+    async with open_site(tmp_path, password=PASSWORD, clock=clock, codes=made[0], place=LAN):
+        assert not made[0].unused()
 
 
 def test_the_command_shows_a_code_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
