@@ -209,7 +209,8 @@ def test_what_is_done_by_the_clock_has_a_timer_that_starts_with_the_machine(what
 
 def test_promise_10_uptime_is_counted_often_within_a_day() -> None:
     assert values("plimsoll-confirm.timer", "OnUnitInactiveSec") == ["1h"]
-    assert values("plimsoll-confirm.timer", "OnActiveSec") == ["1h"]  # where it never ran since the installation
+    # where it never ran since the installation
+    assert values("plimsoll-confirm.timer", "OnActiveSec") == ["1h"]
 
 
 def test_who_fetches_releases_may_write_none() -> None:
