@@ -28,6 +28,7 @@ def write(path: Path, data: bytes, mode: int = 0o644, *, folders_owner: bool = F
     try:
         handle = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)  # whatever the caller's umask took away
             if folders_owner and os.geteuid() == 0:
                 owner = path.parent.stat()
                 os.fchown(file.fileno(), owner.st_uid, owner.st_gid)

@@ -29,6 +29,7 @@ class Folder:
 FOLDERS = (
     Folder("opt/plimsoll", 0o755),
     Folder("opt/plimsoll/releases", 0o755),
+    Folder("opt/plimsoll/updaters", 0o755),
     Folder("opt/plimsoll/root", 0o755),  # empty: what the service sees is bound into it
     Folder("etc/plimsoll", 0o755),
     Folder("etc/plimsoll/credentials", 0o700),

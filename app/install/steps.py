@@ -12,7 +12,8 @@ import os
 import shutil
 import stat
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,10 +77,23 @@ def run(job: Install, say: Callable[[str, str], None]) -> None:
     """Every step in order; `say(step, what was done)`, "" = nothing. Raises the first failure: the steps
     before it stay done, and the next run goes on. Raises Refused while an updater is at work.
     """
-    job.places.update.mkdir(parents=True, exist_ok=True)
-    with locks.alone(job.places.update):
-        for name, step in STEPS:
-            say(name, step(job))
+    with _open_to_read():
+        job.places.update.mkdir(parents=True, exist_ok=True)
+        with locks.alone(job.places.update):
+            for name, step in STEPS:
+                say(name, step(job))
+
+
+@contextmanager
+def _open_to_read() -> Iterator[None]:
+    """A hardened machine's root makes what nobody else can read; who runs the service must. Keys say their
+    mode themselves.
+    """
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def prepare(places: Places, host: Door, file: Path, running: Callable[[], str] = lambda: "") -> Manifest:
@@ -189,7 +203,6 @@ def _updater(job: Install) -> str:
     """
     said = ""
     if not _has_updater(job.places.home):
-        (job.places.home / switch.UPDATERS).mkdir(exist_ok=True)
         switch.copy_updater(job.places.home, job.manifest.name)
         said = "its own copy"
     ota, _ = state.load(job.places.update, job.manifest.name)

@@ -32,6 +32,7 @@ LISTED = re.compile(rb'"files":\s*\{[^{}]*\}')
 FILES_LIMIT = 10_000
 SIZE_LIMIT = 200_000_000  # bytes unpacked; a release has 40 MB
 CHUNK = 1_048_576  # bytes read at a time: an appliance has little memory to spare
+FILE_MODE, FOLDER_MODE = 0o644, 0o755  # whatever root's umask is: the service's user runs from it
 CACHE_VARIABLE = "XDG_CACHE_HOME"
 ARTIFACT_VARIABLE = "PLIMSOLL_ARTIFACT"  # the file that a command was started from, for `install`
 
@@ -154,6 +155,8 @@ def unpack(artifact: Path, folder: Path) -> Manifest:
                 if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
                     raise Damaged(f"{path} is not what {MANIFEST} says")
                 _write(begun / path, data)
+            for inside, _, _ in os.walk(begun):
+                os.chmod(inside, FOLDER_MODE)
             durable.settle(begun)
             _name(begun, folder)
         finally:
@@ -173,8 +176,9 @@ def _name(begun: Path, folder: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, FILE_MODE)
         file.write(data)
 
 

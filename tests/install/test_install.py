@@ -414,6 +414,23 @@ def test_a_link_that_the_service_plants_between_two_looks_leads_nowhere(
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
 
 
+def test_leaves_the_same_modes_whatever_the_umask(tmp_path: Path, file: Path) -> None:
+    """A hardened machine's root makes files that nobody else can read; the service's users must."""
+    found, before = [], os.umask(0o022)
+    try:
+        for mask in (0o022, 0o077):
+            os.umask(0o022)
+            places = machine(tmp_path / oct(mask))
+            os.umask(mask)
+            install(places, Machine(places.root), file)
+            below = sorted(path for path in places.root.rglob("*") if not path.is_symlink())
+            modes = {str(path.relative_to(places.root)): oct(path.stat().st_mode) for path in below}
+            found.append({name: mode for name, mode in modes.items() if "memory.json" not in name})
+    finally:
+        os.umask(before)
+    assert found[0] == found[1]
+
+
 def test_makes_no_code_where_there_is_a_password(
     places: Places, host: Machine, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,18 @@ def test_unpacks_every_file_as_the_manifest_says(tmp_path: Path) -> None:
     assert left(tmp_path) == ["a", "release"]
 
 
+def test_everybody_may_read_a_release_whatever_the_umask(tmp_path: Path) -> None:
+    """The service's user runs from what root unpacked."""
+    file, before = made(tmp_path / "a"), os.umask(0o077)
+    try:
+        unpack(file, tmp_path / "release")
+    finally:
+        os.umask(before)
+    found = [tmp_path / "release", *(tmp_path / "release").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in found if path.is_file()} == {0o644}
+
+
 def test_takes_a_folder_of_that_name_as_done(tmp_path: Path) -> None:
     file = made(tmp_path / "a")
     unpack(file, tmp_path / "release")
