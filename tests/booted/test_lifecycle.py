@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted.appliance import SAFE, SERVICE, SETTINGS, SOCKET, Appliance
+from tests.booted.appliance import DATA, SAFE, SERVICE, SETTINGS, SOCKET, Appliance
 from tests.booted.outcomes import Outcomes
 
 STARTS = 5
@@ -115,6 +116,34 @@ def test_a_crash_loop_ends_at_the_safe_page(box: Appliance, outcomes: Outcomes) 
     assert {box.page()[0] for _ in range(HITS)} == {200}
     assert box.value("plimsoll-safe.socket", "ActiveState") == "active"
     assert box.value(SERVICE, "ActiveState") != "active"
+
+
+def backups(box: Appliance) -> list[str]:
+    """The folders there are."""
+    listed = json.loads(box.run("plimsoll", "backup", "--list", "--json").stdout)
+    return [f"{listed['folder']}/{name}" for name in listed["backups"]]
+
+
+def test_backs_up_with_the_rights_of_its_unit_plain_and_sealed(box: Appliance, outcomes: Outcomes) -> None:
+    """Sealing calls into OpenSSL, which the unit's filters must let it."""
+    right, words = box.read(SETTINGS), f"{DATA}/passphrase"
+    began = time.monotonic()
+    box.systemctl("start", "plimsoll-backup.service")
+    outcomes.tell("the daily backup", "one more verified copy, trading goes on", time.monotonic() - began)
+    plain = backups(box)
+    assert {"market.db", "state.db"} <= {*box.run("ls", *plain).stdout.split()}
+    box.write(words, "a passphrase of some length\n")
+    box.run("chown", "plimsoll:", words)
+    box.run("chmod", "600", words)
+    box.set('passphrase_file = ""', f'passphrase_file = "{words}"')
+    box.until(
+        lambda: box.run("date", "-u", "+%Y%m%dT%H%M%SZ").stdout > f"{Path(plain[-1]).name}\n", "a second"
+    )
+    box.systemctl("start", "plimsoll-backup.service")
+    box.write(SETTINGS, right)
+    (sealed,) = set(backups(box)) - {*plain}
+    assert box.run("ls", sealed).stdout.split() == ["market.db.sealed", "state.db.sealed"]
+    assert box.told()["state"] == "active"
 
 
 def test_the_owner_ends_safe_mode_by_a_restart(box: Appliance) -> None:
