@@ -117,7 +117,17 @@ def _clear(folder: Path, ending: str) -> None:
 
 def names(folder: Path) -> list[str]:
     """The backups in `folder`, oldest first; unfinished ones and anything else are not among them."""
-    return sorted(path.name for path in folder.iterdir() if _NAMED.fullmatch(path.name) and path.is_dir())
+    return sorted(path.name for path in folder.iterdir() if _is_named(path.name) and path.is_dir())
+
+
+def _is_named(name: str) -> bool:
+    if not _NAMED.fullmatch(name):
+        return False
+    try:
+        datetime.strptime(name, _NAME).replace(tzinfo=UTC)
+    except ValueError:  # the owner's own folder, say with a thirteenth month
+        return False
+    return True
 
 
 def expired(backups: Iterable[str]) -> list[str]:

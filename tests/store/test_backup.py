@@ -126,6 +126,15 @@ def test_a_damaged_journal_adds_no_backup_and_removes_none(tmp_path: Path) -> No
     assert [path.name for path in folder.iterdir()] == [good.name]
 
 
+def test_a_folder_that_only_looks_like_a_time_is_no_backup(tmp_path: Path) -> None:
+    """It stays, and costs nobody the next backup."""
+    odd = tmp_path / "backups" / "00000000T999999Z"
+    odd.mkdir(parents=True)
+    filled(tmp_path / "data")
+    made = back_up(tmp_path / "data", tmp_path / "backups", At(FIRST))
+    assert names(tmp_path / "backups") == [made.name] and odd.exists()
+
+
 def test_refuses_without_space_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path / "data")
     monkeypatch.setattr(backup.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 8, 1))  # type: ignore[attr-defined]
