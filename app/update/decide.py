@@ -203,6 +203,7 @@ class Probe:
     journal: bool = False
     restarts: int = 0  # by its supervisor, since it was last started on purpose
     failed: bool = False  # given up by its supervisor
+    moving: bool = False  # its supervisor starts or stops it just now, so it may fail yet
     ills: frozenset[str] = frozenset()
     safe: str = ""
 

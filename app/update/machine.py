@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Timer
 
@@ -35,7 +35,8 @@ BOARDS = (("UNO Q", "uno-q"),)  # part of the model's name -> what a release cal
 OTHER = "generic"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SHOWN = ("ActiveState", "NRestarts", "InvocationID")
-UP = frozenset({"active", "activating", "reloading", "deactivating"})
+MOVING = frozenset({"activating", "reloading", "deactivating"})
+UP = MOVING | {"active"}
 
 Call = Callable[[Sequence[str], float], str]
 
@@ -69,7 +70,8 @@ class Systemd:
         shown = self._shown()
         state, restarts = shown.get("ActiveState", ""), shown.get("NRestarts", "0")
         seen = healthz(self._page) if state in UP else {}
-        return probed(seen, state == "active", int(restarts) if restarts.isdigit() else 0, state == "failed")
+        found = probed(seen, state == "active", int(restarts) if restarts.isdigit() else 0, state == "failed")
+        return replace(found, moving=state in MOVING)
 
     def pause(self, duration_ns: int) -> None:
         Event().wait(duration_ns / NS)

@@ -196,13 +196,22 @@ class Driver:
     def failed_late(self) -> str:
         """The service was given up by its supervisor: within the window after a commit that leads back."""
         self._charge()
-        if not self._world.probe().failed:
+        if not self._is_given_up():
             return RUNS  # another updater went back, or somebody started or stopped it
         if self.ota.trial:
             return self._go_back("its supervisor gave it up")
         if not self.ota.window_s or not self.ota.previous:
             return self._rest()
         return self.back("its supervisor gave it up soon after the update")
+
+    def _is_given_up(self) -> bool:
+        """Once it neither starts nor stops: a visitor has what failed started again, by the page's socket,
+        and that this is tried says nothing yet.
+        """
+        until_ns = self._clock.mono_ns() + HEALTH_LIMIT_NS
+        while (probe := self._world.probe()).moving and self._clock.mono_ns() < until_ns:
+            self._world.pause(PROBE_EVERY_NS)
+        return probe.failed
 
     def _linked(self) -> str:
         return switch.linked(self._home)

@@ -89,6 +89,13 @@ def test_does_not_ask_the_page_of_a_service_that_is_down(site: Site, tmp_path: P
     assert site.asked == []
 
 
+@pytest.mark.parametrize("state", ["activating", "deactivating"])
+def test_tells_what_starts_or_stops_from_what_was_given_up(site: Site, tmp_path: Path, state: str) -> None:
+    manager = Manager()
+    manager.state = state
+    assert service(site, manager, tmp_path).probe() == Probe(moving=True)
+
+
 def test_starts_and_stops_by_name(site: Site, tmp_path: Path) -> None:
     manager = Manager()
     world = service(site, manager, tmp_path)

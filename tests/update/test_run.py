@@ -19,7 +19,7 @@ from app.update.run import COMMITTED, RESTED, RUNS, WAITS, WENT_BACK
 from app.update.state import WINDOW_S
 from app.update.telling import AUDIT, FAILED, QUIET, told
 from tests.update.repositories import made
-from tests.update.worlds import BEHAVIOURS, Board, offer
+from tests.update.worlds import BEHAVIOURS, WELL, Board, offer
 
 
 @pytest.fixture
@@ -199,6 +199,24 @@ def test_a_service_that_was_started_again_meanwhile_is_left_alone(board: Board) 
     board.apply()
     assert board.driver().failed_late() == RUNS
     assert board.consistent() and board.linked == board.name("0.2.0")
+
+
+@pytest.mark.parametrize(
+    ("becomes", "ended"), [("gave up", WENT_BACK), (WELL, RUNS), ("rising", RUNS)], ids=str
+)
+def test_a_service_that_a_visitor_had_started_again_is_judged_when_that_is_over(
+    board: Board, monkeypatch: pytest.MonkeyPatch, becomes: str, ended: str
+) -> None:
+    """Its socket starts what was given up: neither the way back nor the safe page may be lost by that."""
+    board.apply()
+    board.world.behaviour["0.2.0"] = "rising"
+
+    def later(duration_ns: int) -> None:
+        board.clock.advance(duration_ns)
+        board.world.behaviour["0.2.0"] = becomes
+
+    monkeypatch.setattr(board.world, "pause", later)
+    assert board.driver().failed_late() == ended
 
 
 def test_what_an_operator_takes_back_is_no_failed_update(board: Board) -> None:

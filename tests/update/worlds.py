@@ -68,6 +68,7 @@ class World:
             "wrong version": Probe(True, "9.9.9", True),
             "no journal": Probe(True, version, False),
             "gave up": Probe(failed=True),
+            "rising": Probe(moving=True),
             "safe": Probe(ready=True, safe="safe mode: the settings are wrong"),
             "ill": Probe(True, version, True, ills=frozenset({"board"})),
         }[how]
