@@ -21,7 +21,7 @@ from tests.booted.outcomes import Outcomes
 from tests.booted.releases import CUT, DEFECTS, ROOT_FILE, URL, Shelf, migrating, plant_updater, release
 
 JOURNAL = f"{DATA}/state.db"
-MEMORY = "/var/lib/plimsoll-update"
+MEMORY, LOCK = "/var/lib/plimsoll-update", "/run/plimsoll/update.lock"
 SWITCH, CONFIRM, UPDATE = "plimsoll-switch.service", "plimsoll-confirm.service", "plimsoll-update.service"
 APPLIED_S = 5.0  # the goal, without the download, on an idle machine
 PATIENCE = 4  # times as long on a loaded one
@@ -150,6 +150,8 @@ def calm(desk: Desk) -> Desk:
     desk.box.ready()
     desk.box.plimsoll("halt")
     desk.box.until(lambda: desk.box.told()["synced"], "the books compared")
+    # Given back by the service's look once a second; until then an update waits for its timer.
+    desk.box.until(lambda: not desk.box.run("flock", "-n", LOCK, "true", check=False).returncode, "its lock")
     return desk
 
 
