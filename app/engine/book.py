@@ -38,6 +38,7 @@ class Book:
         self.venue_utc_ns = 0  # the newest stamp the venue gave a quote
         self.account_mono_ns = 0  # when the account and each position were last heard from the hub
         self.position_mono_ns: dict[str, int] = {}
+        self._positions_begun_ns = 0  # when the read began whose positions were taken last
         self.synced = False  # the last complete read agreed with the ledger and nothing was lost since
         self.read_once = False  # at least one complete read since the process started
         self.heard = 0  # account events so far; a read during which it grew proves nothing about the sum
@@ -67,7 +68,12 @@ class Book:
             self.live.pop(order.tag, None)
 
     def take_positions(self, positions: Iterable[PositionReport], begun_mono_ns: int) -> None:
-        """The positions of a read; what the hub said after the read began is newer."""
+        """The positions of a read; what the hub said after the read began is newer, and so is what a read
+        said that began later and ended first.
+        """
+        if begun_mono_ns < self._positions_begun_ns:
+            return
+        self._positions_begun_ns = begun_mono_ns
         listed = {p.contract: p.net for p in positions if p.net}
         newer = {c: n for c, n in self.venue_net.items() if self.position_mono_ns.get(c, 0) > begun_mono_ns}
         self.venue_net = {**listed, **newer}

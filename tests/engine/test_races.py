@@ -274,6 +274,22 @@ def test_keeps_what_the_hub_said_after_a_read_began(world: World) -> None:
     assert "account" in codes(world)
 
 
+def test_keeps_the_word_of_the_later_read_when_the_earlier_one_ends_last(world: World) -> None:
+    """A complete read waits for its longest list; a read of what is open overtakes it and reads flat."""
+    held(world)
+    earlier = world.wire._snapshot(world.engine.reads._since_ns() or 0, world.clock.mono_ns())
+    world.run(0.1)
+    world.engine.submit([Close("manual", ES, "out")])
+    world.run(1)
+    world.engine.submit(stop_pair(world)[:1])
+    world.run(0.5)
+    world.wire.read = lambda since_ns: None  # type: ignore[method-assign]  # the next one takes long as well
+    world.engine.on_snapshot(earlier)
+    world.exchange.cancel(live(world)[0].id)  # a stop that ends: is what we hold protected?
+    world.run(3)
+    assert codes(world) == set() and world.engine.book.disputed() == []
+
+
 def test_waits_with_a_strangers_fill_for_a_read_that_began_later(world: World) -> None:
     old = world.wire._snapshot(world.engine.reads._since_ns() or 0, world.clock.mono_ns())
     events: list[Any] = []
