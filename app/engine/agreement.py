@@ -17,6 +17,7 @@ from app.engine.money import Money
 from app.engine.ports import Journal
 from app.engine.reader import Reads
 from app.engine.reconcile import Baseline, differences, end_balances, total_net_micro
+from app.engine.settings import DISPUTE_READ_NS
 from app.engine.trading import Trading
 from app.errors import Refused
 from app.risk.rules import AccountRules
@@ -52,7 +53,11 @@ class Agreement:
         if proven:
             self._trading.restrict(Code.DIFFERENCE, Kind.PERSON, "; ".join(self.found))
             self._trading.end(Code.RECONCILING, "proof")
-        if not self.found:
+        if not self.found and baseline is None and not quiet:
+            # what was heard meanwhile may be in the ledger and not in the balance: the next read tells
+            self._clock.call_later(DISPUTE_READ_NS, self._reads.now)
+            self._agreed()
+        elif not self.found:
             balance_micro = snapshot.account.balance_micro
             self._money.baseline = baseline or Baseline(balance_micro, total_net_micro(self._book))
             self._agree(balance_micro)

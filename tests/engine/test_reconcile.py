@@ -159,3 +159,20 @@ def test_ignores_what_the_journal_knows_of_other_accounts() -> None:
     world.run(3)
     assert world.engine.book.positions() == {ES: 1}
     world.agrees()
+
+
+def test_takes_no_balance_for_right_that_was_read_before_a_round_trip_was_heard() -> None:
+    world = World()
+    real, world.wire.read = world.wire.read, lambda since_ns: None  # type: ignore[method-assign]
+    world.begin()
+    first = world.wire._snapshot(0, world.clock.mono_ns())
+    world.run(0.1)
+    world.exchange.manual(Side.BUY, 1)
+    world.exchange.manual(Side.SELL, 1)
+    world.run(0.1)
+    world.engine.on_snapshot(first)
+    world.wire.read = real  # type: ignore[method-assign]
+    assert world.engine.money.baseline is None and "start" in codes(world)
+    world.run(2)
+    assert world.engine.money.baseline is not None and world.engine.agreement.found == []
+    assert world.engine.book.synced

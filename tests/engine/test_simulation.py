@@ -19,8 +19,9 @@ from app.errors import Refused
 from tests.engine.world import ES, Faults, World
 
 FAULTS = Faults(
-    lose_reply=0.08, lose_request=0.05, lose_event=0.1, duplicate_event=0.15, late_event=0.15, read_fails=0.1
-)
+    lose_reply=0.08, lose_request=0.05, lose_event=0.1, duplicate_event=0.15, late_event=0.15, read_fails=0.1,
+    slow_read=0.2,
+)  # fmt: skip
 SEEDS = range(60)
 HOUR = 3600 * NS
 

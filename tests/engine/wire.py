@@ -34,6 +34,7 @@ class Faults:
     duplicate_event: float = 0.0
     late_event: float = 0.0  # delivered up to 3 s later, so out of order
     read_fails: float = 0.0
+    slow_read: float = 0.0  # told up to 3 s after the venue answered, so later reads overtake it
     unreachable: bool = False
 
 
@@ -96,22 +97,20 @@ class Wire:
 
     def read(self, since_ns: int) -> None:
         begun = self.clock.mono_ns()
-        self._read(lambda: self.sink.on_snapshot(self._snapshot(since_ns, begun)))
+        self._read(lambda: self._snapshot(since_ns, begun), lambda told: self.sink.on_snapshot(told))
 
     def read_open(self) -> None:
         begun = self.clock.mono_ns()
 
-        def act() -> None:
+        def make() -> OpenSnapshot:
             orders = tuple(
                 self.exchange.report(o)
                 for o in self.exchange.orders.values()
                 if o.state is OrderState.WORKING
             )
-            self.sink.on_open(
-                OpenSnapshot(ACCOUNT, orders, self.exchange.positions(), begun, self.clock.mono_ns())
-            )
+            return OpenSnapshot(ACCOUNT, orders, self.exchange.positions(), begun, self.clock.mono_ns())
 
-        self._read(act, complete=False)
+        self._read(make, lambda told: self.sink.on_open(told), complete=False)
 
     def read_bars(self, contract: str, start_ns: int, end_ns: int) -> None:
         self._later(self.delay, lambda: self.sink.on_bars(contract, ()))
@@ -162,11 +161,20 @@ class Wire:
     def _answer(self, reply: Reply) -> None:
         self.sink.on_reply(reply)
 
-    def _read(self, act: Callable[[], None], complete: bool = True) -> None:
+    def _read(self, make: Callable[[], Any], tell: Callable[[Any], None], complete: bool = True) -> None:
         if self.faults.unreachable or self.rng.random() < self.faults.read_fails:
             self._later(self.delay, lambda: self.sink.on_read_failed(ACCOUNT, "time-out", complete))
-        else:
-            self._later(self.delay, act)
+            return
+        if not self.faults.slow_read or self.rng.random() >= self.faults.slow_read:
+            self._later(self.delay, lambda: tell(make()))
+            return
+        late = self.rng.randrange(3 * NS)
+
+        def answered() -> None:
+            answer = make()
+            self._later(late, lambda: tell(answer))
+
+        self._later(self.delay, answered)
 
     def _snapshot(self, since_ns: int, begun: int) -> AccountSnapshot:
         x = self.exchange
