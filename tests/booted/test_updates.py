@@ -8,13 +8,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.store.schema import STATE, version_of
+from app.update import state
 from app.update.decide import Step
 from tests.booted.appliance import DATA, SERVICE, SETTINGS, Appliance
 from tests.booted.outcomes import Outcomes
@@ -68,7 +69,10 @@ class Desk:
         return done.returncode, done.stdout + done.stderr
 
     def ota(self) -> dict[str, Any]:
-        return json.loads(self.box.read(f"{MEMORY}/ota.json"))
+        """What the updater remembers; power that goes before its first update leaves it nothing."""
+        found, problem = state.load(self.box.root / MEMORY.lstrip("/"), self.linked)
+        assert not problem
+        return asdict(found)
 
     def audit(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.box.read(f"{MEMORY}/audit.jsonl").splitlines()]
@@ -99,7 +103,7 @@ class Desk:
 
         def over() -> bool:
             busy = [self.box.value(unit, "ActiveState") for unit in (SWITCH, CONFIRM)]
-            return not self.ota()["trial"] and not any(state.endswith("ing") for state in busy)
+            return not self.ota()["trial"] and not any(each.endswith("ing") for each in busy)
 
         self.box.until(over, "the end of the update", 120)
         name = self.linked
