@@ -83,9 +83,10 @@ class Tab:
         return told["result"].get("value")
 
     async def until(self, script: str, seconds: float = CALL_SECONDS) -> None:
-        """Wait until the expression is true."""
+        """Wait until the expression is true; between two documents there may be nothing to ask."""
+        asked = f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
         async with asyncio.timeout(seconds):
-            while not await self.value(f"Boolean({script})"):
+            while not await self.value(asked):
                 await asyncio.sleep(POLL_SECONDS)
 
     async def press(self, selector: str) -> None:

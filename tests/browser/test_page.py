@@ -142,7 +142,9 @@ async def test_asks_for_no_code_where_there_is_none(tab: Tab, site: Site) -> Non
     assert not await tab.value("document.getElementById('claim').checkVisibility()")
 
 
-async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab, tmp_path: Path) -> None:
+@pytest.fixture
+async def safe_page(tmp_path: Path) -> AsyncIterator[SafePage]:
+    """Safe mode's, with a password and a journal that was read."""
     told = Trouble("setting web.port; found 70000, allowed: a whole number", "Correct it in /etc/plimsoll.")
     known = Known(
         "As of noon by the journal:", ("long 2 CON.F.US.EP.Z26 in account 1001", "no standing order")
@@ -151,18 +153,22 @@ async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab, tmp_path: Pa
     await asyncio.to_thread(passwords.write, PASSWORD)
     page = SafePage(SystemClock(), Place("127.0.0.1", 0), told, passwords, lambda: known)
     await page.start()
+    yield page
+    await page.stop()
+
+
+async def test_safe_mode_fits_a_phone_and_says_what_to_do(tab: Tab, safe_page: SafePage) -> None:
     await tab.size(*PHONES[0], mobile=True)
-    await tab.open(page.address)
-    await tab.until("document.getElementById('state')?.textContent === 'Safe mode'")
-    assert await tab.value("document.body.textContent.includes('found 70000')")
-    assert not await tab.value("document.body.textContent.includes('long 2')")
-    await tab.value(f"document.getElementById('password').value = '{PASSWORD}'")
-    await tab.value("document.querySelector('#login button').click()")
+    await tab.open(safe_page.address)
+    await tab.until("document.getElementById('state').textContent === 'Safe mode'")
+    await tab.until("document.body.textContent.includes('found 70000')")
+    assert not await tab.value("document.body?.textContent.includes('long 2')")
+    fill = f"document.getElementById('password').value = '{PASSWORD}'"  # in one step: the page reloads itself
+    await tab.until(f"({fill}, document.querySelector('#login button').click(), true)")
     await tab.until("document.body.textContent.includes('long 2 CON.F.US.EP.Z26')")
-    assert await tab.value("document.documentElement.scrollWidth <= innerWidth")
+    await tab.until("document.documentElement.scrollWidth <= innerWidth")
     SHOTS.mkdir(parents=True, exist_ok=True)
     await tab.screenshot(SHOTS / "safe.png")
-    await page.stop()
 
 
 async def test_says_confirmed_when_the_venue_was_faster_than_the_answer(tab: Tab, guarded: Site) -> None:
