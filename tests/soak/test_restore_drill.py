@@ -75,11 +75,11 @@ class Drill:
         rows = read_journal((folder or self.data) / "state.db")[0]
         return {row["tag"] for row in rows if row["tag"].startswith(DEFAULT_PREFIX)}
 
-    async def trades(self, child: Child) -> None:
-        """Until TRADED more executions are booked, then rest."""
+    async def trades(self, child: Child, executions: int = TRADED) -> None:
+        """Until so many more executions are booked, then rest."""
         known = len(self.fills())
         os.kill(child.pid, signal.SIGUSR1)
-        await until(lambda: len(self.fills()) >= known + TRADED, "executions", PATIENCE)
+        await until(lambda: len(self.fills()) >= known + executions, "executions", PATIENCE)
         os.kill(child.pid, signal.SIGUSR1)
 
     async def agrees(self) -> None:
@@ -129,7 +129,9 @@ async def test_a_restored_journal_is_halted_catches_up_with_the_venue_and_uses_n
         async with service(drill.file, script=SCRIPT) as child:
             await synced(child, drill.data)
             await until_async(lambda: _active(drill), "trading is open again")
-            await drill.trades(child)
+            # One will do: what the venue closed without a tag after the backup is booked as the owner's, so
+            # the strategy may count a position of its own that the account no longer has.
+            await drill.trades(child, executions=1)
         new = drill.tags() - used
         assert new and min(map(_counter, new)) > max(map(_counter, used))
 
