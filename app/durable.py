@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 CHUNK = 262_144  # bytes moved at a time: an appliance has little memory to spare
 PLAIN = (
@@ -33,8 +34,7 @@ def write(path: Path, data: bytes, mode: int = 0o644, *, folders_owner: bool = F
                 owner = path.parent.stat()
                 os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         begun.replace(path)
     except OSError:
         begun.unlink(missing_ok=True)
@@ -49,6 +49,12 @@ def point(link: Path, target: str) -> None:
     begun.symlink_to(target)
     begun.replace(link)
     flush(link.parent)
+
+
+def sync(file: BinaryIO) -> None:
+    """What was written to an open file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def flush(path: Path) -> None:

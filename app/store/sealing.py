@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from app import durable
 from app.config import Secret
 from app.errors import Refused, Theirs, Unable
 
@@ -84,7 +85,7 @@ def seal(source: Path, target: Path, key: bytes, salt: bytes) -> None:
         for chunk in _chunks(plain, source.stat().st_size):
             out.write(message.update(chunk))
         out.write(message.tag())
-        _flush(out)
+        durable.sync(out)
 
 
 def unseal(sealed: Path, target: Path, key: bytes) -> None:
@@ -97,7 +98,7 @@ def unseal(sealed: Path, target: Path, key: bytes) -> None:
         try:
             for chunk in _opened(sealed, key):
                 out.write(chunk)
-            _flush(out)
+            durable.sync(out)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -136,11 +137,6 @@ def _associated(salt: bytes, sealed: Path) -> bytes:
 def _created(path: Path) -> BinaryIO:
     """A new file for our own user alone."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:

@@ -6,7 +6,6 @@ nobody: `adopt` checks every signature and byte again for whoever may switch.
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,5 +132,4 @@ def _copy(source: Path, target: Path, length: int) -> None:
     with target.open("wb") as file:
         for chunk in durable.chunks(source, length + 1):
             file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+        durable.sync(file)

@@ -7,7 +7,6 @@ metadata; the caller compares.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,8 +94,7 @@ class Web(FetcherInterface):
             with part.open("r+b" if begin else "wb") as file:
                 file.seek(begin)
                 self._fill(file.write, response, length - begin)
-                file.flush()
-                os.fsync(file.fileno())
+                durable.sync(file)
         finally:
             response.close()
 
