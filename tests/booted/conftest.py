@@ -11,7 +11,7 @@ import pytest
 
 from tests import bundled
 from tests.booted import roots
-from tests.booted.appliance import Appliance
+from tests.booted.appliance import SERVICE, Appliance
 from tests.booted.outcomes import Outcomes
 
 HERE = Path(__file__).parent
@@ -83,6 +83,25 @@ def installing(trixie: Path, artifact: Path, tmp_path_factory: pytest.TempPathFa
 def installed(installing: Installed) -> Path:
     """The root of an installed appliance, to be copied by an Appliance."""
     return installing.root
+
+
+@pytest.fixture(scope="module")
+def running(
+    installed: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Appliance]:
+    """An installed appliance of the module's own, booted."""
+    with Appliance(installed, tmp_path_factory.mktemp(request.module.__name__.rpartition("_")[2])) as machine:
+        machine.boot()
+        yield machine
+
+
+@pytest.fixture
+def box(running: Appliance) -> Appliance:
+    """The same with its service ready, whatever the test before did."""
+    running.systemctl("reset-failed")
+    running.systemctl("start", SERVICE)
+    running.ready()
+    return running
 
 
 @pytest.fixture(scope="session")

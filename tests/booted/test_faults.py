@@ -34,11 +34,9 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 
 
 @pytest.fixture(scope="module")
-def running(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    with Appliance(installed, tmp_path_factory.mktemp("faults")) as machine:
-        machine.boot()
-        machine.ready()
-        yield machine
+def running(running: Appliance) -> Appliance:
+    running.ready()
+    return running
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.booted.appliance import (
     ANSWERS,
@@ -35,21 +32,6 @@ print(socket.inet_ntoa(asker.recv(1500)[-4:]))
 """
 # What an uninstall without --purge says it keeps; the journal of systemd and what this test put there itself.
 KEPT = (DATA, "/var/lib/plimsoll-update", "/etc/plimsoll", "/var/log/journal", FILE)
-
-
-@pytest.fixture(scope="module")
-def running(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    with Appliance(installed, tmp_path_factory.mktemp("installed")) as machine:
-        machine.boot()
-        yield machine
-
-
-@pytest.fixture
-def box(running: Appliance) -> Appliance:
-    running.systemctl("reset-failed")
-    running.systemctl("start", SERVICE)
-    running.ready()
-    return running
 
 
 def test_installs_and_says_where_the_page_is(installing: Installed) -> None:

@@ -21,22 +21,12 @@ NAMED = "/etc/systemd/system/plimsoll.socket.d/90-named.conf"
 MOST_RESIDENT = 60_000_000  # bytes, with the futures desk
 
 
-@pytest.fixture(scope="module")
-def running(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    with Appliance(installed, tmp_path_factory.mktemp("lifecycle")) as machine:
-        machine.boot()
-        yield machine
-
-
 @pytest.fixture
-def box(running: Appliance) -> Appliance:
+def box(box: Appliance) -> Appliance:
     """Ready and trading, whatever the test before did."""
-    running.systemctl("reset-failed")
-    running.systemctl("start", SERVICE)
-    running.ready()
-    running.plimsoll("rearm")
-    running.active()
-    return running
+    box.plimsoll("rearm")
+    box.active()
+    return box
 
 
 def test_is_ready_soon_and_small(box: Appliance, outcomes: Outcomes) -> None:
