@@ -88,7 +88,7 @@ class QemuBoard:
     def unplug(self) -> None:
         assert self.ask("unplug")["ok"]
         os.close(self.link)
-        self.link = -1
+        self.link, self._unsent = -1, b""
 
     def plug(self) -> None:
         self._open(Path(self.ask("plug")["pty"]))
@@ -125,13 +125,19 @@ class QemuBoard:
             if self.talking:
                 self._talk(data)
             if writable:
-                self._unsent = self._unsent[os.write(self.link, self._unsent[:4096]) :]
+                self._unsent = self._unsent[self._write() :]
 
     def _read(self) -> bytes:
         try:
             return os.read(self.link, 4096)
         except OSError:  # the other end is unplugged
             return b""
+
+    def _write(self) -> int:
+        try:
+            return os.write(self.link, self._unsent[:4096])
+        except OSError:  # unplugged since `select` looked: what waited is lost, as on a cable
+            return len(self._unsent)
 
     def _talk(self, data: bytes) -> None:
         now = self.now_ms()
