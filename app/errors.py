@@ -21,6 +21,7 @@ from __future__ import annotations
 PEER_TEXT_LIMIT = (
     200  # characters of a peer's text kept in a message: enough to recognise, too few to flood a log
 )
+NOT_YOURS = "you may not read it: use sudo (where the service says this: sudo plimsoll doctor)"
 OWN_TEXT_LIMIT = 2_000  # of our own words in a SettingsError: they may list every key or ticker there is
 
 

@@ -41,6 +41,8 @@ def _explain(error: BaseException) -> int:
         return _say(str(first), int(code))
     if isinstance(first, OSError):
         advice = f"; {ADVICE_NO_SPACE}" if first.errno in (28, 122) else ""  # ENOSPC, EDQUOT
+        if isinstance(first, PermissionError) and os.geteuid():
+            advice = "; use sudo"
         name = f"{first.filename}: " if first.filename else ""
         return _say(f"{name}{first.strerror or first}{advice}", 1)
     return _say(f"internal error, please report it: {type(first).__name__} {clean(first)} {_where(first)}", 1)

@@ -80,7 +80,7 @@ def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except PermissionError:
-            hint = "you may not talk to the service: use sudo or join the group plimsoll"
+            hint = "you may not talk to the service: use sudo"
             raise Refused("service.permission", hint=hint) from None
         except OSError as error:
             raise Unreachable("service", error.strerror or error) from None

@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from app.errors import SettingsError
+from app.errors import NOT_YOURS, SettingsError
 
 CONFIG = Path("/etc/plimsoll/plimsoll.toml")
 CONFIG_VARIABLE = "PLIMSOLL_CONFIG"
@@ -60,6 +60,8 @@ def _settings(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError("--config", f"{file} is not TOML: {error}") from None
+    except PermissionError:
+        raise SettingsError("--config", f"{file}: {NOT_YOURS}") from None
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else error
         raise SettingsError("--config", f"{file} cannot be read: {problem}") from None

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli import places
 from app.clock import NS, SystemClock
-from app.errors import Refused, SettingsError, Unable
+from app.errors import NOT_YOURS, Refused, SettingsError, Unable
+from app.install.edit import literal
 from app.update import locks, orders, renewal, state, switch, telling
 from app.update.machine import Page, Systemd, here, installed
 from app.update.run import COMMITTED, RESTED, RUNS, STRANDED, WAITS, WENT_BACK, Driver, Places
@@ -143,7 +145,10 @@ def wanted(file: Path) -> Wanted:
 def _source(arguments: Namespace) -> Source:
     from app.update.check import Source
 
-    settings = wanted(places.config_file(arguments))
+    config = places.config_file(arguments)
+    settings = wanted(config)
+    if not settings.url and config.exists() and not os.access(config, os.R_OK):
+        raise SettingsError("--config", f"{config}: {NOT_YOURS}")
     if not settings.url:
         raise SettingsError("update.url", "is empty: there are no updates")
     file = Path(settings.root_file) if settings.root_file else EMBEDDED
@@ -213,7 +218,8 @@ def _firmware(memory: Path) -> str:
 
 def _as_owner(arguments: Namespace) -> int | None:
     """Root leaves what has the network to the owner of the downloads: what root made there he could not
-    replace, and a link of his could lead root anywhere. The exit code; None where that is us.
+    replace, and a link of his could lead root anywhere. The exit code; None where that is us. He may not
+    read the settings, and is told no more of them than he needs.
     """
     folder = arguments.memory / DOWNLOADS
     owner = folder.stat().st_uid
@@ -221,9 +227,21 @@ def _as_owner(arguments: Namespace) -> int | None:
         return None
     words = [sys.executable, "-sE", sys.argv[0], "update", arguments.what, *(["--json"] * arguments.json)]
     words += ["--home", str(arguments.home), "--memory", str(arguments.memory)]
-    words += ["--config", str(places.config_file(arguments))]
-    rights: dict[str, Any] = {"user": owner, "group": folder.stat().st_gid, "extra_groups": []}
-    return subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **rights).returncode
+    group = folder.stat().st_gid
+    rights: dict[str, Any] = {"user": owner, "group": group, "extra_groups": []}
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as inside:
+        told = Path(inside) / "plimsoll.toml"
+        told.write_text(_excerpt(wanted(places.config_file(arguments))), encoding="utf-8")
+        for path in (told, Path(inside)):
+            os.chown(path, owner, group)
+        words += ["--config", str(told)]
+        return subprocess.run(words, timeout=FETCH_LIMIT_S, check=False, **rights).returncode
+
+
+def _excerpt(settings: Wanted) -> str:
+    """What the downloader needs of the settings, as TOML."""
+    url, root_file = literal(settings.url), literal(settings.root_file)
+    return f"[update]\nurl = {url}\nroot_file = {root_file}\n"
 
 
 def _check(arguments: Namespace) -> int:

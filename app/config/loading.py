@@ -14,7 +14,7 @@ import msgspec
 
 from app.config.faults import reject_decimals, reject_unknown, reject_wrong
 from app.config.settings import Settings
-from app.errors import SettingsError
+from app.errors import NOT_YOURS, SettingsError
 
 FILE_LIMIT = 262_144  # bytes; the documented sample is a twentieth of it
 
@@ -41,6 +41,8 @@ def read_text(path: Path) -> str:
         if len(data) > FILE_LIMIT:
             raise SettingsError(str(path), f"is longer than {FILE_LIMIT} bytes")
         return data.decode("utf-8")
+    except PermissionError:
+        raise SettingsError(str(path), NOT_YOURS) from None
     except OSError as error:
         raise SettingsError(str(path), f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ as a whole, before a byte is written. The key is held as a secret from the momen
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -24,7 +25,7 @@ from app.config.settings import LIVE_WORDS, MOST_ACCOUNT_ID, SIMULATOR, Symbol
 from app.errors import SettingsError
 from app.install.edit import Value, literal, with_values
 from app.install.host import Door
-from app.install.places import KEY_MODE, ROOT, Places
+from app.install.places import KEY_MODE, ROOT, USER, Places
 
 VENUE = {
     "rest_url": "https://api.topstepx.com",
@@ -239,9 +240,11 @@ def write(made: Plan, places: Places, host: Door) -> None:
     if made.key is not None:
         durable.write(places.key, f"{made.key.reveal()}\n".encode(), KEY_MODE)
         host.own(places.key, (0, 0), f"{ROOT}:{ROOT}")
-    for path, text in ((places.accounts, made.accounts), (places.settings, made.settings)):
-        durable.write(path, text.encode())
-        path.chmod(0o644)
+    durable.write(places.accounts, made.accounts.encode())
+    before = places.settings.stat()  # its readers are the installer's business, and stay
+    durable.write(places.settings, made.settings.encode(), stat.S_IMODE(before.st_mode))
+    if host.live:
+        host.own(places.settings, (before.st_uid, before.st_gid), f"{ROOT}:{USER}")
 
 
 def _settings(answers: Answers) -> Iterator[tuple[str, dict[str, Value]]]:

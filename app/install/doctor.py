@@ -6,6 +6,7 @@ package of ours (the journal, the native modules) comes in as a question.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -22,7 +23,7 @@ from app.config import AccountFile, Settings, load_accounts, load_file
 from app.errors import PlimsollError, SettingsError, clean
 from app.install import units
 from app.install.host import Door
-from app.install.places import KEY_MODE, ROOT, USER, Places, user_id
+from app.install.places import KEY_MODE, ROOT, SETTINGS_MODE, USER, Places, user_id
 from app.update import artifact, state, switch
 from app.update.artifact import Damaged
 
@@ -35,6 +36,7 @@ BACKUP = "%Y%m%dT%H%M%SZ"
 BACKUP_DAYS = 2  # a day may be missed
 WEAR_LOOK, WEAR_BAD = 8, 10  # eMMC tenths of its life used, as JESD84-B51 counts them: 0x0B is over
 FILE_LIMIT = 262_144  # bytes of a unit
+FROM_FILE = "plimsoll install, from its file"
 SHOWN = 3  # things named in one line; the rest is counted
 COMPATIBLE = "arduino,imola"  # the UNO Q, first in its device tree
 ROUTER = "arduino-router.service"
@@ -88,13 +90,32 @@ def _settings(patient: Patient) -> Finding:
         settings = patient.settings()
         accounts = load_accounts(patient.places.accounts)
     except SettingsError as error:
-        return Finding(
-            BAD, f"{error.key} {error.problem}", f"edit {patient.places.shown(patient.places.settings)}"
-        )
+        return Finding(BAD, f"{error.key} {error.problem}", _mend(patient.places.settings, patient.places))
+    if open_to := _readers(patient):
+        return Finding(BAD, open_to, FROM_FILE)
     missing = _unstated(settings, accounts)
     if missing:
         return Finding(LOOK, f"mode {settings.mode}; nothing is stated about {missing}", "plimsoll setup")
     return Finding(OK, f"mode {settings.mode}")
+
+
+def _mend(settings: Path, places: Places) -> str:
+    """How wrong settings are put right, by whoever may read them."""
+    may = not settings.exists() or os.access(settings, os.R_OK)
+    return f"edit {places.shown(settings)}" if may else "run it with sudo"
+
+
+def _readers(patient: Patient) -> str:
+    """What is wrong with who may read the settings: the service must, and strangers to a secret in it must
+    not; "" = nothing.
+    """
+    found, name = patient.places.settings.stat(), patient.places.shown(patient.places.settings)
+    mode = stat.S_IMODE(found.st_mode)
+    if mode != SETTINGS_MODE:
+        return f"{name} has mode {mode:o}; {SETTINGS_MODE:o} is right, for it may hold a secret"
+    if patient.host.live and found.st_gid != (user_id(patient.places, USER) or (0, 0))[1]:
+        return f"{name} does not belong to the group {USER}: the service cannot read it"
+    return ""
 
 
 def _unstated(settings: Settings, accounts: AccountFile | None) -> str:
@@ -168,7 +189,7 @@ def _python(patient: Patient) -> Finding:
 
 def _native(patient: Patient) -> Finding:
     problem = patient.native()
-    return Finding(BAD, problem, "plimsoll install, from its file") if problem else Finding(OK, "compiled")
+    return Finding(BAD, problem, FROM_FILE) if problem else Finding(OK, "compiled")
 
 
 def _units(patient: Patient) -> Finding:
@@ -200,22 +221,21 @@ def _drop_ins(patient: Patient) -> Finding:
 def _release(patient: Patient) -> Finding:
     name = switch.linked(patient.places.home)
     if not name:
-        return Finding(BAD, "the link to the release leads nowhere", "plimsoll install, from its file")
+        return Finding(BAD, "the link to the release leads nowhere", FROM_FILE)
     wrong = list(artifact.differences(patient.release))
     if wrong:
-        return Finding(BAD, f"{name}: {_some(wrong)}", "plimsoll install, from its file")
+        return Finding(BAD, f"{name}: {_some(wrong)}", FROM_FILE)
     return Finding(OK, f"{name}, whole")
 
 
 def _updater(patient: Patient) -> Finding:
     """Its own copy, from which it updates, goes back and starts: a broken one is noticed by nobody else."""
     name = switch.linked(patient.places.home, switch.UPDATER)
-    fix = "plimsoll install, from its file"
     if not name:
-        return Finding(BAD, "it has no copy of a release to run from", fix)
+        return Finding(BAD, "it has no copy of a release to run from", FROM_FILE)
     wrong = list(artifact.differences(patient.places.home / switch.UPDATER))
     if wrong:
-        return Finding(BAD, f"its copy of {name}: {_some(wrong)}", fix)
+        return Finding(BAD, f"its copy of {name}: {_some(wrong)}", FROM_FILE)
     remembered, problem = state.load(patient.places.update, switch.linked(patient.places.home))
     if problem:
         return Finding(LOOK, problem, "plimsoll update status; the next update writes it anew")
@@ -228,7 +248,7 @@ def _service(patient: Patient) -> Finding:
     if not patient.host.live:
         return Finding(LOOK, "not asked: this is not the machine that runs")
     if idle := _idle(patient):
-        return Finding(BAD, f"{_some(idle)} should run at every start", "plimsoll install, from its file")
+        return Finding(BAD, f"{_some(idle)} should run at every start", FROM_FILE)
     state = patient.host.run(
         "systemctl", "show", "--property=ActiveState", "--value", "plimsoll.service"
     ).strip()

@@ -14,16 +14,22 @@ ROOT = "root"
 GROUPS = ("dialout",)  # joined where it exists: serial ports
 ACCOUNT_LIMIT = 1_048_576  # bytes of /etc/passwd or /etc/group
 KEY_MODE = 0o600
+SETTINGS_MODE = 0o640  # they may hold a secret: an ntfy topic, the address of a webhook
 OWN_UNITS = "plimsoll"  # every unit of ours begins with it
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder below the root: its mode, and the user and group it belongs to."""
+    """One folder below the root: its mode, the user it belongs to, and the group where it is another's."""
 
     path: str
     mode: int
     owner: str = ROOT
+    shared_with: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.shared_with or self.owner
 
 
 FOLDERS = (
@@ -31,7 +37,8 @@ FOLDERS = (
     Folder("opt/plimsoll/releases", 0o755),
     Folder("opt/plimsoll/updaters", 0o755),
     Folder("opt/plimsoll/root", 0o755),  # empty: what the service sees is bound into it
-    Folder("etc/plimsoll", 0o755),
+    # With the group's mark: what root's editor makes anew there still belongs to the service's group.
+    Folder("etc/plimsoll", 0o2755, ROOT, USER),
     Folder("etc/plimsoll/credentials", 0o700),
     Folder("var/lib/plimsoll", 0o700, USER),
     Folder("var/lib/plimsoll/backups", 0o700, USER),

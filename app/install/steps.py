@@ -29,8 +29,10 @@ from app.install.places import (
     GROUPS,
     KEY_MODE,
     ROOT,
+    SETTINGS_MODE,
     UPDATE_USER,
     USER,
+    Folder,
     Places,
     members,
     user_id,
@@ -144,29 +146,29 @@ def _users(job: Install) -> str:
 
 
 def _folders(job: Install) -> str:
-    changed = (_folder(job, folder.path, folder.mode, folder.owner) for folder in FOLDERS)
-    return ", ".join(filter(None, changed))
+    return ", ".join(filter(None, (_folder(job, folder) for folder in FOLDERS)))
 
 
-def _folder(job: Install, path: str, mode: int, owner: str) -> str:
+def _folder(job: Install, wanted: Folder) -> str:
     """By a handle on the folder itself: one of them lies in the service's own, which may put a link, or
     anything else, into its place between two looks.
     """
-    folder = job.places.root / path
+    folder = job.places.root / wanted.path
     changed = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        raise Theirs(f"/{path}", "is a link; the installer does not follow it") from None
+        raise Theirs(f"/{wanted.path}", "is a link; the installer does not follow it") from None
     try:
-        if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
-            os.fchmod(handle, mode)
+        owner = job.owner(wanted.owner)[0], job.owner(wanted.group)[1]
+        changed |= job.host.own(folder, owner, f"{wanted.owner}:{wanted.group}", handle)
+        if stat.S_IMODE(os.fstat(handle).st_mode) != wanted.mode:
+            os.fchmod(handle, wanted.mode)
             changed = True
-        changed |= job.host.own(folder, job.owner(owner), f"{owner}:{owner}", handle)
     finally:
         os.close(handle)
-    return f"/{path}" if changed else ""
+    return f"/{wanted.path}" if changed else ""
 
 
 def _unpack(job: Install) -> str:
@@ -233,12 +235,27 @@ def _settings(job: Install) -> str:
         own, kept = job.places.etc / name, job.places.etc / (name + SHIPPED_SUFFIX)
         sample = durable.read(job.release / units.SHIPPED / name, SAMPLE_LIMIT)
         if not own.exists():
-            _put(own, _fresh(name, sample), 0o644)
+            _put(own, _fresh(name, sample), SETTINGS_MODE if name == SAMPLES[0] else 0o644)
             told.append(name)
         elif name == SAMPLES[0]:
             told += [f"new in {name}: {key}" for key in _new_keys(kept, sample)]
         _put(kept, sample)  # last: until then the next run tells of new keys again
-    return ", ".join(told)
+    return ", ".join([*told, *_closed(job)])
+
+
+def _closed(job: Install) -> Iterator[str]:
+    """The settings, also those of an older installation, for root and the service's group alone. Who put a
+    link into their place looks after what it leads to.
+    """
+    file = job.places.settings
+    if file.is_symlink():
+        return
+    changed = job.host.own(file, (job.owner(ROOT)[0], job.owner(USER)[1]), f"{ROOT}:{USER}")
+    if stat.S_IMODE(file.stat().st_mode) != SETTINGS_MODE:
+        file.chmod(SETTINGS_MODE)
+        changed = True
+    if changed:
+        yield f"{file.name} for {ROOT} and the group {USER} alone"
 
 
 def _fresh(name: str, sample: bytes) -> bytes:

@@ -119,9 +119,11 @@ class Machine:
         shutil.copyfile(file, target)
         target.chmod(mode)
 
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """A file at `path` there, made new: who holds the old one open goes on with that."""
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
+        """A file at `path` there, made new: who holds the old one open goes on with that. Its mode stays."""
         target = self.root / path.lstrip("/")
+        if mode is None:
+            mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.harness")
         scratch.write_text(text)

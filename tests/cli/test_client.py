@@ -243,6 +243,25 @@ def test_finds_the_folder_in_the_settings_and_the_environment(
     assert f"setting --config; {tmp_path / 'none.toml'} cannot be read" in capsys.readouterr().err
 
 
+def test_an_ordinary_user_is_told_to_use_sudo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "my.toml"
+    file.touch()
+
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    for command in ("status", "halt", "backup"):
+        assert main([command, "--config", str(file)]) == 2
+        assert f"{file}: you may not read it: use sudo" in capsys.readouterr().err
+    monkeypatch.setattr("app.cli.client.ask", closed)
+    monkeypatch.setattr("os.geteuid", lambda: 1_000)
+    assert main(["status", "--data-dir", str(tmp_path)]) == 1
+    assert "Permission denied; use sudo" in capsys.readouterr().err
+
+
 def test_sets_the_password_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.web.login.SCRYPT_N", 2**4)
     monkeypatch.setattr("app.cli.password.getpass", lambda _prompt: "a good password")

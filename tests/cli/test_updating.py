@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,10 +148,19 @@ def test_an_order_whose_fetch_fails_is_taken_back(
 def test_promise_17_root_leaves_downloads_to_whom_they_belong(
     appliance: Appliance, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """What root made there could not be replaced by the unit, which would never fetch again."""
+    """What root made there could not be replaced by the unit, which would never fetch again. He is told where
+    releases come from, and nothing else that the settings say.
+    """
+    appliance.config.write_text(
+        '[notify]\nurl = "https://ntfy.sh/secret"\n[update]\nurl = "https://example.org/\\"x"\n'
+    )
     calls: list[tuple[list[str], dict[str, object]]] = []
+    given: list[tuple[Path, int, int]] = []
+    told = ""
 
     def run(words: list[str], **how: object) -> subprocess.CompletedProcess[str]:
+        nonlocal told
+        told = Path(words[words.index("--config") + 1]).read_text()
         calls.append((words, how))
         return subprocess.CompletedProcess(words, 7)
 
@@ -161,9 +171,13 @@ def test_promise_17_root_leaves_downloads_to_whom_they_belong(
         Path, "stat", lambda path, **how: other if path == downloads else os.stat(path, **how)
     )
     monkeypatch.setattr(updating.subprocess, "run", run)
+    monkeypatch.setattr(os, "chown", lambda path, *owner: given.append((Path(path), *owner)))
     assert appliance.update(what) == 7
     ((words, how),) = calls
-    assert words[words.index("update") + 1] == what and str(appliance.config) in words
+    assert words[words.index("update") + 1] == what and str(appliance.config) not in words
+    assert tomllib.loads(told) == {"update": {"url": 'https://example.org/"x', "root_file": ""}}
+    copy = Path(words[words.index("--config") + 1])
+    assert not copy.exists() and given == [(copy, 4_242, 4_243), (copy.parent, 4_242, 4_243)]
     assert (how["user"], how["group"], how["extra_groups"]) == (4_242, 4_243, [])
     assert not list(downloads.iterdir())
 

@@ -160,6 +160,17 @@ def test_refuses_a_file_it_cannot_read(tmp_path: Path, content: bytes | None, me
         load_file(file)
 
 
+def test_says_what_to_do_where_the_file_is_not_for_you(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(SettingsError, match="you may not read it: use sudo"):
+        load_file(tmp_path / "plimsoll.toml")
+
+
 BOUNDED = [
     ("risk", name, low, high)
     for name, low, high in [

@@ -96,6 +96,14 @@ def test_writes_what_the_service_reads(places: Places) -> None:
     ]
 
 
+def test_keeps_who_may_read_the_settings(places: Places) -> None:
+    """The installer decides that: a machine whose units are older would else be locked out."""
+    for mode in (0o644, 0o640):
+        places.settings.chmod(mode)
+        answers.write(answers.plan(answers.parse(FILE), places), places, Image())
+        assert stat.S_IMODE(places.settings.stat().st_mode) == mode
+
+
 def test_a_second_time_keeps_key_comments_and_other_accounts(places: Places) -> None:
     answers.write(answers.plan(answers.parse(FILE), places), places, Image())
     before = places.settings.read_text()

@@ -76,6 +76,8 @@ def _planted(patient: Patient, act: Callable[[Places], object]) -> dict[str, Fin
     [
         ("settings", lambda p: p.settings.write_text("mode = 7\n"), "mode found 7"),
         ("settings", lambda p: p.settings.unlink(), "cannot be read"),
+        ("settings", lambda p: p.settings.chmod(0o644), "plimsoll.toml has mode 644; 640 is right"),
+        ("settings", lambda p: p.settings.chmod(0o600), "mode 600"),
         ("settings", lambda p: p.accounts.write_text("[account.1]\n"), "start_balance is missing"),
         ("key", lambda p: p.key.unlink(), "systemd will not start"),
         ("key", lambda p: p.key.chmod(0o644), "mode 644"),

@@ -46,8 +46,10 @@ def test_puts_everything_into_its_place(places: Places, host: Machine, file: Pat
     assert switch.linked(places.home) == switch.linked(places.home, switch.UPDATER) == name
     for folder in FOLDERS:
         assert stat.S_IMODE((places.root / folder.path).stat().st_mode) == folder.mode, folder.path
-        assert f"{folder.path} {folder.owner}:{folder.owner}" in host.known("owners")
+        assert f"{folder.path} {folder.owner}:{folder.group}" in host.known("owners")
     assert stat.S_IMODE(places.key.stat().st_mode) == 0o600 and places.key.read_bytes() == b""
+    assert stat.S_IMODE(places.settings.stat().st_mode) == 0o640
+    assert "etc/plimsoll/plimsoll.toml root:plimsoll" in host.known("owners")
     assert stat.S_IMODE(places.command.stat().st_mode) == 0o755
     for unit in (path for path in (ROOT / "systemd").iterdir() if path.suffix in units.UNIT_KINDS):
         assert (places.units / unit.name).read_bytes() == unit.read_bytes()
@@ -119,12 +121,27 @@ def test_mends_an_edited_unit_a_damaged_release_and_open_permissions(
     (places.home / "current/__main__.py").write_text("raise SystemExit(1)\n")
     places.data.chmod(0o755)
     places.key.chmod(0o644)
+    places.settings.chmod(0o644)  # as older releases left it
     said = install(places, host, file)
     assert tree(places.root) == before
     assert [name for name, done in said.items() if done] == [
-        *("folders", "release", "credentials", "units", "reload")
+        *("folders", "release", "settings", "credentials", "units", "reload")
     ]
+    assert said["settings"] == "plimsoll.toml for root and the group plimsoll alone"
     assert host.known("loaded") == host.on_disk()
+
+
+def test_what_a_link_in_the_settings_place_leads_to_stays(
+    places: Places, host: Machine, file: Path, tmp_path: Path
+) -> None:
+    install(places, host, file)
+    mine = tmp_path / "mine.toml"
+    mine.write_bytes(places.settings.read_bytes())
+    mine.chmod(0o604)
+    places.settings.unlink()
+    places.settings.symlink_to(mine)
+    install(places, host, file)
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o604 and places.settings.is_symlink()
 
 
 @pytest.mark.parametrize(("version", "told"), [("252", False), ("254", True), ("257", True)])

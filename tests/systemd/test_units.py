@@ -16,7 +16,7 @@ from app.cli.arguments import parse
 from app.cli.service import NO_PAGE
 from app.clock import NS
 from app.config.settings import Board
-from app.install.places import FOLDERS
+from app.install.places import FOLDERS, Places
 from app.mcu import leds, unoq
 from app.ops.health import JOURNAL_LIMIT_NS
 from app.ops.sockets import NAMES
@@ -217,6 +217,14 @@ def test_who_fetches_releases_may_write_none() -> None:
     assert values("plimsoll-update.service", "User") == ["plimsoll-update"]
     assert values("plimsoll-update.service", "ReadWritePaths") == ["/var/lib/plimsoll-update/downloads"]
     assert values("plimsoll-update.service", "CapabilityBoundingSet") == [""]
+
+
+def test_who_fetches_releases_reads_a_copy_of_the_settings() -> None:
+    """They are for root and the service's group alone, and it is neither."""
+    passed = values("plimsoll-update.service", "LoadCredential")
+    assert passed == [f"plimsoll.toml:{Places(Path('/')).settings}"]
+    (command,) = values("plimsoll-update.service", "ExecStart")
+    assert command.endswith(" --config ${CREDENTIALS_DIRECTORY}/plimsoll.toml")
 
 
 @pytest.mark.parametrize("unit", SWITCHING)
