@@ -11,6 +11,7 @@ from app.errors import SettingsError
 SECRET_LIMIT = 4_096  # bytes; a key is some dozens, a bearer token some hundreds, more is another file
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 CREDENTIALS = Path("/etc/plimsoll/credentials")  # root's own; the service gets copies from systemd
+NOT_THERE = b"\n"  # what the unit passes for a file that is missing (SetCredential=)
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"  # where systemd put what LoadCredential= names
 
 
@@ -67,6 +68,8 @@ def read_secret(key: str, path: Path) -> Secret:
         raise SettingsError(key, f"{path} cannot be read: {error.strerror}") from None
     finally:
         os.close(descriptor)
+    if copy != path and data == NOT_THERE:
+        raise SettingsError(key, f"{path} is missing: put it there (the venue's key: plimsoll setup)")
     return Secret(_text(key, path, data))
 
 

@@ -130,7 +130,7 @@ def _key(patient: Patient) -> Finding:
     key = patient.places.key
     name = patient.places.shown(key)
     if not key.exists():
-        return Finding(BAD, f"{name} is missing: systemd will not start the service", "plimsoll install")
+        return Finding(BAD, f"{name} is missing: the service cannot log in", "plimsoll setup")
     found = key.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
         return Finding(BAD, f"{name} has mode {stat.S_IMODE(found.st_mode):o}", f"chmod {KEY_MODE:o} {name}")

@@ -93,6 +93,13 @@ def test_reads_systemds_copy_of_a_credential(passed: Path, mode: int) -> None:
     assert read_secret(KEY, Settings().topstepx.api_key_file).reveal() == "hunter2"
 
 
+def test_says_that_a_credential_was_not_there_to_be_passed(passed: Path) -> None:
+    (passed / "topstepx.key").write_bytes(secrets.NOT_THERE)
+    (passed / "topstepx.key").chmod(0o400)
+    with pytest.raises(SettingsError, match=r"credentials/topstepx\.key is missing: put it there"):
+        read_secret(KEY, Settings().topstepx.api_key_file)
+
+
 def test_refuses_a_copy_that_anybody_may_read(passed: Path) -> None:
     (passed / "topstepx.key").write_bytes(b"hunter2\n")
     (passed / "topstepx.key").chmod(0o444)

@@ -79,7 +79,7 @@ def _planted(patient: Patient, act: Callable[[Places], object]) -> dict[str, Fin
         ("settings", lambda p: p.settings.chmod(0o644), "plimsoll.toml has mode 644; 640 is right"),
         ("settings", lambda p: p.settings.chmod(0o600), "mode 600"),
         ("settings", lambda p: p.accounts.write_text("[account.1]\n"), "start_balance is missing"),
-        ("key", lambda p: p.key.unlink(), "systemd will not start"),
+        ("key", lambda p: p.key.unlink(), "is missing: the service cannot log in"),
         ("key", lambda p: p.key.chmod(0o644), "mode 644"),
         ("data folder", lambda p: p.data.chmod(0o750), "open to others"),
         ("data folder", lambda p: shutil.rmtree(p.data), "cannot be checked"),

@@ -15,6 +15,7 @@ from app.cli import firmware
 from app.cli.arguments import parse
 from app.cli.service import NO_PAGE
 from app.clock import NS
+from app.config.secrets import NOT_THERE
 from app.config.settings import Board
 from app.install.places import FOLDERS, Places
 from app.mcu import leds, unoq
@@ -217,6 +218,15 @@ def test_who_fetches_releases_may_write_none() -> None:
     assert values("plimsoll-update.service", "User") == ["plimsoll-update"]
     assert values("plimsoll-update.service", "ReadWritePaths") == ["/var/lib/plimsoll-update/downloads"]
     assert values("plimsoll-update.service", "CapabilityBoundingSet") == [""]
+
+
+def test_a_key_file_that_is_missing_is_told_by_the_service_itself() -> None:
+    """Without a stand-in systemd would not start it, and nobody could say which file it is."""
+    for passed in values("plimsoll.service", "LoadCredential"):
+        name, _, _ = passed.partition(":")
+        (instead,) = values("plimsoll.service", "SetCredential")
+        assert instead.startswith(f"{name}:")
+        assert instead.partition(":")[2].encode().decode("unicode_escape").encode() == NOT_THERE
 
 
 def test_who_fetches_releases_reads_a_copy_of_the_settings() -> None:
