@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/* Monotonic time in microseconds. */
+/*
+ * The board's time in microseconds, monotonic. It goes as fast as this machine's, but stands still while the process
+ * does not run: no watchdog of real hardware bites because some other program had the processor.
+ */
 uint64_t clock_us(void);
 
 /* A sequence that its seed decides (SplitMix64): faults replay under --seed. */
