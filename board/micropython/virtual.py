@@ -42,8 +42,8 @@ class Machine:
         self.reset(messages.RESET_POWER)
 
     def now_ms(self) -> int:
-        """The board's time. It stands still while the process does not run: no watchdog of real hardware bites
-        because some other program had the processor.
+        """The board's time. It stands still while the process does not run: no watchdog of real hardware
+        bites because some other program had the processor.
         """
         ticks = time.ticks_ms()
         self._now_ms += min(time.ticks_diff(ticks, self._ticks), GAP_MS)
