@@ -5,21 +5,18 @@ For the page and for the page of safe mode alike. Passwords and sessions themsel
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
 import msgspec
-from aiohttp import StreamReader, web
+from aiohttp import web
 
 from app.clock import NS
-from app.errors import Later, LoginRefused, RateLimited, Refused, clean
+from app.errors import LoginRefused, RateLimited, Refused, clean
+from app.web.bodies import Bodies
 from app.web.front import reply
 from app.web.login import ABSOLUTE_NS, Login
 
-BODY_LIMIT = 64 * 1024  # bytes of a request's body; the largest we know is a password
-BODY_SECONDS = 10  # to send it
-BODIES_MAX = 16  # read at a time: slow ones must not take the places of those who want to stop entries
 COOKIE = "plimsoll"
 
 log = logging.getLogger("plimsoll.web")
@@ -30,21 +27,15 @@ class Entrance:
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self._bodies = 0
+        self.bodies = Bodies()
 
     def inside(self, request: web.BaseRequest) -> bool:
         """Whether `request` comes from a browser that has logged in."""
         return self._login.required() and self._login.sessions.use(request.cookies.get(COOKIE, ""))
 
     async def body(self, request: web.BaseRequest) -> dict[str, Any]:
-        """The JSON object of a change. Raises Refused, Later, TimeoutError."""
-        if self._bodies >= BODIES_MAX:
-            raise Later("page", "too many changes at a time")
-        self._bodies += 1
-        try:
-            return _object(await _read(request.content))
-        finally:
-            self._bodies -= 1
+        """The JSON object of a change. Raises Refused, TimeoutError."""
+        return _object(await self.bodies.read(request.content, source(request)))
 
     async def log_in(self, request: web.BaseRequest) -> web.StreamResponse:
         """A session for the password. Raises LoginRefused, RateLimited and what `body` raises."""
@@ -88,17 +79,6 @@ def _welcome(token: str) -> web.StreamResponse:
 
 def _set_cookie(response: web.Response, token: str, seconds: int) -> None:
     response.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", path="/")
-
-
-async def _read(content: StreamReader) -> bytes:
-    """The whole body. Raises Refused when it is too large, TimeoutError when it is too slow."""
-    data = bytearray()
-    async with asyncio.timeout(BODY_SECONDS):
-        async for chunk in content.iter_any():
-            data += chunk
-            if len(data) > BODY_LIMIT:
-                raise Refused("body.size", f"over {BODY_LIMIT}", f"{BODY_LIMIT} bytes")
-    return bytes(data)
 
 
 def _object(data: bytes) -> dict[str, Any]:

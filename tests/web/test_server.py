@@ -6,17 +6,21 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
+from unittest.mock import patch
 
 import pytest
+from aiohttp import StreamReader
 
-from app.clock import SystemClock
+from app.clock import NS, SystemClock, VirtualClock
 from app.engine.commands import Commands
 from app.errors import Refused, SettingsError
-from app.web import entrance, server
+from app.web import bodies, server
 from app.web.assets import PAGE_BYTES_MAX, assets
-from app.web.entrance import BODY_LIMIT
+from app.web.bodies import BODIES_MAX, BODIES_OF_ONE, BODY_LIMIT, Bodies
 from app.web.front import Place
 from app.web.guard import HEADERS
 from app.web.login import PasswordFile
@@ -238,22 +242,79 @@ async def test_refuses_a_body_over_the_limit(guarded: Site) -> None:
     assert len(guarded.engine.asked) == 1 and len(guarded.engine.asked[0][2]) <= 200
 
 
-async def test_refuses_one_slow_body_too_many_yet_stops_entries(
-    guarded: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(entrance, "BODIES_MAX", 1)
-    _, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+@asynccontextmanager
+async def slow_logins(site: Site, count: int, source: str) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """So many logins from one address of this machine, of whose bodies a byte has come; what answers them."""
     head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    writer.write(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
-    while guarded.web._entrance._bodies == 0:
-        await asyncio.sleep(0)
-    assert (await guarded.log_in(PASSWORD)).status == 503
-    assert (await guarded.post("/api/stop-entries")).status == 200
-    writer.close()
+    bodies, slow = site.web._entrance.bodies, []
+    begun = asyncio.Semaphore(0)
+
+    async def noticed(content: StreamReader, source: str) -> bytes:
+        begun.release()
+        return await Bodies.read(bodies, content, source)
+
+    with patch.object(bodies, "read", noticed):
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(count):
+                place = {"host": "127.0.0.1", "port": site.port, "local_addr": (source, 0)}
+                slow.append(await asyncio.open_connection(**place))
+                slow[-1][1].write(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n{{".encode())
+                await begun.acquire()
+    try:
+        yield [reader for reader, _ in slow]
+    finally:
+        for _, writer in slow:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in slow), return_exceptions=True)
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+async def test_slow_bodies_keep_nobody_out(guarded: Site, source: str) -> None:
+    """Of another address, nor of the same: behind a router or a proxy all are one."""
+    async with slow_logins(guarded, BODIES_MAX, source):
+        assert (await guarded.log_in(PASSWORD)).status == 200
+        assert (await guarded.post("/api/stop-entries")).status == 200
+
+
+async def test_slow_bodies_of_many_addresses_keep_nobody_out(guarded: Site) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(2, 2 + BODIES_MAX):
+            await stack.enter_async_context(slow_logins(guarded, 1, f"127.0.0.{number}"))
+        assert (await guarded.log_in(PASSWORD)).status == 200
+
+
+async def test_the_oldest_slow_body_of_an_address_makes_room_and_no_other(guarded: Site) -> None:
+    async with (
+        slow_logins(guarded, 1, "127.0.0.3") as (other,),
+        slow_logins(guarded, BODIES_OF_ONE + 1, "127.0.0.2") as (first, second, *_),
+        asyncio.timeout(PATIENCE),
+    ):
+        assert b" 408 " in await first.readline()
+        assert not second._buffer and not other._buffer
+
+
+class Never:
+    """A body of which no byte comes."""
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        yield await asyncio.get_running_loop().create_future()
+
+
+async def test_a_body_whose_time_is_over_this_moment_makes_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0)
+    monkeypatch.setattr(bodies, "BODIES_OF_ONE", 1)
+    reading, never = Bodies(), cast(StreamReader, Never())
+    first = asyncio.create_task(reading.read(never, "a"))
+    await asyncio.sleep(0)  # it begins
+    await asyncio.sleep(0)  # its time is over, and it does not know yet
+    with pytest.raises(TimeoutError):
+        await reading.read(never, "a")
+    with pytest.raises(TimeoutError):
+        await first
 
 
 async def test_refuses_a_body_that_takes_too_long(guarded: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entrance, "BODY_SECONDS", 0)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0)
     head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     answer = await guarded.raw(f"{head}X-Plimsoll: 1\r\nContent-Length: 9\r\n\r\n".encode())
     assert answer.status == 408
@@ -273,11 +334,15 @@ async def test_refuses_a_wrong_password(guarded: Site, password: object) -> None
     assert answer.status == 401 and "Set-Cookie" not in answer.headers
 
 
-async def test_refuses_a_flood_of_logins_yet_stops_entries(guarded: Site) -> None:
-    statuses = [(await guarded.post("/api/login", {"password": "wrong"})).status for _ in range(6)]
-    assert statuses == [401, 401, 401, 429, 429, 429]
-    assert (await guarded.log_in(PASSWORD)).status == 429
-    assert (await guarded.post("/api/stop-entries")).status == 200
+async def test_refuses_a_flood_of_logins_yet_stops_entries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.login.SCRYPT_N", 2**4)
+    async with open_site(tmp_path, password=PASSWORD, clock=VirtualClock(NS)) as guarded:
+        statuses = [(await guarded.post("/api/login", {"password": "wrong"})).status for _ in range(6)]
+        assert statuses == [401, 401, 401, 429, 429, 429]
+        assert (await guarded.log_in(PASSWORD)).status == 429
+        assert (await guarded.post("/api/stop-entries")).status == 200
 
 
 async def test_refuses_an_internal_error_with_nothing_but_its_name(
@@ -351,7 +416,8 @@ async def test_stream_tells_everything_once_then_what_changed(
     assert first["c"]["t.net"] == '<b class="pos">+204.94</b>' and first["f"]["state"] == "active"
     assert quiet == {}
     site.engine.view = HALTED
-    told = next(event for event in await _events(reader, 20) if event)
+    while not (told := (await _events(reader, 1))[0]):
+        pass  # what was sent before
     assert set(told["s"]) == {"state"} and told["f"]["state"] == "halted"
     writer.close()
 
