@@ -130,8 +130,13 @@ provide() {
     [[ ${#missing[@]} != 0 ]] || return 0
     if [[ $(id -u) == 0 && -n ${CI:-} ]] && command -v apt-get >/dev/null; then
         say "installing $what with apt"
-        apt-get -qq update &&
-            DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "${recommends:---no-install-recommends}" "$@" >/dev/null && return
+        local again=(-o Acquire::Retries=5 -o DPkg::Lock::Timeout=120) pause
+        for pause in 0 20 40; do # a mirror that is being renewed names files that it has no more
+            sleep "$pause"
+            apt-get -qq "${again[@]}" update &&
+                DEBIAN_FRONTEND=noninteractive apt-get -qq "${again[@]}" install --yes \
+                    "${recommends:---no-install-recommends}" "$@" >/dev/null && return
+        done
     fi
     say "${missing[*]} not installed, so $what is not tested (apt install $*, or CI=1 as root)"
 }

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian's words for the kernel's
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -30,7 +31,10 @@ APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";
+Acquire::Retries "{retries}";
 """
+RETRIES = 5  # of one file, with pauses that grow
+ATTEMPTS, PAUSE_S = 3, 20.0  # of all: a mirror that is being renewed names files that it has no more
 SECONDS = 300  # for any one step; the largest set takes about 10 on a good line
 
 
@@ -72,11 +76,22 @@ def _fetch(target: Path, suite: str, arch: str, packages: Sequence[str]) -> None
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name)
         _prepare(folder, suite, arch)
-        _run(folder, "apt-get", "-qq", "update")
-        _run(folder, "apt-get", "-qq", "download", *packages)
+        _download(folder, packages)
         for package in sorted(folder.glob("*.deb")):
             _run(folder, "dpkg-deb", "-x", package.name, "root")
         (folder / "root").rename(target)
+
+
+def _download(folder: Path, packages: Sequence[str]) -> None:
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            _run(folder, "apt-get", "-qq", "update")
+            _run(folder, "apt-get", "-qq", "download", *packages)
+            return
+        except UnavailableError:
+            if not left:
+                raise
+            Event().wait(PAUSE_S)
 
 
 def _prepare(folder: Path, suite: str, arch: str) -> None:
@@ -85,7 +100,7 @@ def _prepare(folder: Path, suite: str, arch: str) -> None:
     (folder / "var/cache/apt/archives/partial").mkdir(parents=True)
     (folder / "status").touch()
     (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
-    (folder / "apt.conf").write_text(CONFIGURATION.format(folder=folder, arch=arch))
+    (folder / "apt.conf").write_text(CONFIGURATION.format(folder=folder, arch=arch, retries=RETRIES))
 
 
 def _run(folder: Path, *words: str) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from app.clock import SystemClock
 from app.store import Store, open_journal
-
-LAST_LINES_S = 2  # seconds for the thread of a closed connection to run its last lines
+from tests.guards import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +20,7 @@ def no_thread_left() -> Iterator[None]:
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
-        thread.join(LAST_LINES_S)
+        thread.join(PATIENCE)  # of a closed connection: it runs its last lines
     assert not [thread.name for thread in left if thread.is_alive()]
 
 

@@ -10,8 +10,7 @@ from app.domain.events import Fill
 from app.domain.orders import Order, OrderType, Side
 from app.engine.records import FillBooked, OrderChanged, Record
 from app.store import Store
-
-PATIENCE_S = 10  # seconds a test waits for the disk; never reached unless something hangs
+from tests.guards import PATIENCE
 
 
 def durable(store: Store, *records: Record) -> asyncio.Future[Exception | None]:
@@ -23,7 +22,7 @@ def durable(store: Store, *records: Record) -> asyncio.Future[Exception | None]:
         if not answer.done():
             answer.set_exception(TimeoutError("then was never called"))
 
-    timer = loop.call_later(PATIENCE_S, give_up)
+    timer = loop.call_later(PATIENCE, give_up)
     answer.add_done_callback(lambda _answer: timer.cancel())
     store.append(records, answer.set_result)
     return answer

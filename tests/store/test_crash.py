@@ -20,7 +20,7 @@ from app.store import Store, open_journal, read_only
 from tests.store.records import durable, fill
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30
+PATIENCE_S = 120  # for all that a test starts, five processes at most; they take two seconds
 
 
 async def spawn(folder: Path, limit: int = 0) -> asyncio.subprocess.Process:

@@ -14,6 +14,7 @@ from app.clock import NS, VirtualClock
 from app.errors import Theirs, Unreachable
 from app.update import fetch
 from app.update.fetch import Kept, Web, is_file
+from tests.guards import PATIENCE
 from tests.update.repositories import Site, serving
 
 DATA = bytes(range(256)) * 4_096  # 1 MiB
@@ -118,7 +119,7 @@ class Hurried(VirtualClock):
 
     def __init__(self) -> None:
         super().__init__(0)
-        self.looked = threading.Semaphore(0)
+        self.looked, self.over = threading.Semaphore(0), False
 
     def mono_ns(self) -> int:
         self.now_mono += 10 * NS
@@ -126,20 +127,27 @@ class Hurried(VirtualClock):
         return self.now_mono
 
     def drip(self, _path: str) -> Iterator[bytes]:
-        while self.looked.acquire(timeout=5):
+        while self.looked.acquire(timeout=PATIENCE) and not self.over:
             yield b"x"
 
 
-def test_promise_18_ends_a_transfer_that_is_too_slow(site: Site, part: Path) -> None:
-    clock = Hurried()
+@pytest.fixture
+def clock() -> Iterator[Hurried]:
+    """Afterwards the server waits no more."""
+    hurried = Hurried()
+    yield hurried
+    hurried.over = True
+    hurried.looked.release()
+
+
+def test_promise_18_ends_a_transfer_that_is_too_slow(site: Site, part: Path, clock: Hurried) -> None:
     site.body = clock.drip
     with pytest.raises(Unreachable, match="bytes in"):
         get(site, part, clock)
     assert 0 < part.stat().st_size < 10
 
 
-def test_promise_18_ends_slow_metadata(site: Site) -> None:
-    clock = Hurried()
+def test_promise_18_ends_slow_metadata(site: Site, clock: Hurried) -> None:
     site.body = clock.drip
     with pytest.raises(Exception, match="bytes in"):
         Web(clock).download_bytes(f"{site.url}/metadata/timestamp.json", 100_000)

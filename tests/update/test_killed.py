@@ -12,6 +12,8 @@ import pytest
 from tests.guards import ROOT
 from tests.update.killing import FORWARD, RANDOM_CASES, WAY_BACK, Step
 
+LIMIT_S = 600  # a few seconds of an idle machine
+
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
@@ -21,7 +23,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=LIMIT_S,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -17,6 +17,7 @@ from app.ops.exposure import UpdateLock
 from app.update import locks, machine, switch
 from app.update.decide import Exposure, Probe
 from app.update.machine import Page, Systemd
+from tests.guards import PATIENCE
 from tests.update.repositories import SCHEMA, Site, made, name_of, serving
 
 HEALTH = {"ok": True, "problems": [], "reasons": [], "journal": "ok", "version": "0.2.0"}
@@ -37,6 +38,12 @@ class Manager:
         if words[1] in self.refuses:
             raise Later("systemctl", "refused")
         return ""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No load makes the page seem silent."""
+    monkeypatch.setattr(machine, "PROBE_LIMIT_S", PATIENCE)
 
 
 @pytest.fixture
