@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests import service
 from tests.activation import Systemd, ask, started
 from tests.guards import PATIENCE, ROOT
 from tests.ops.test_notifier import _Receiver, receiving
+from tests.ports import reserved
 
 url, file, home, systemd = service.url, service.file, service.home, service.systemd
 
@@ -163,25 +165,22 @@ def test_is_started_by_hand_with_a_reason(home: Path, systemd: Systemd) -> None:
 def test_waits_for_a_venue_that_is_away_and_starts_when_it_comes(
     home: Path, url: str, systemd: Systemd
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
     file = home / "plimsoll.toml"
-    file.write_text(file.read_text().replace(url, f"http://127.0.0.1:{port}"))
 
-    async def arrive() -> None:
+    async def arrive(port: int) -> None:
         simulator = Simulator(SimulatorOptions())
         await simulator.start(port)
         await asyncio.to_thread(systemd.until, "STATUS=started")
         await simulator.stop()
 
-    with (
-        socket.create_server(("127.0.0.1", 0)) as held,
-        started(("run", "--config", str(file)), systemd, [held]),
-    ):
+    with ExitStack() as stack:
+        port = stack.enter_context(reserved())
+        file.write_text(file.read_text().replace(url, f"http://127.0.0.1:{port}"))
+        held = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        stack.enter_context(started(("run", "--config", str(file)), systemd, [held]))
         assert "READY=1\nSTATUS=waiting: " in systemd.until("READY=1")
         assert b'<h1 class="state" id="state" data-s="title">Waiting' in ask(held.getsockname()[1], "/")[1]
-        asyncio.run(arrive())
+        asyncio.run(arrive(port))
 
 
 async def test_feeds_the_watchdog_and_ends_when_its_time_is_over(
@@ -204,9 +203,7 @@ async def test_tells_the_owners_phone_once(home: Path) -> None:
         file.write_text(f'{file.read_text()}\n[notify]\nurl = "{address}"\n[colours]\n')
         for tell in (False, True):
             stop = asyncio.Event()
-            serving = asyncio.create_task(
-                safe.serve(Trouble("a test", "Wait."), file, stop=stop, tell=tell, for_ns=10**10)
-            )
+            serving = asyncio.create_task(safe.serve(Trouble("a test", "Wait."), file, stop=stop, tell=tell))
             async with asyncio.timeout(PATIENCE):
                 while tell and not _Receiver.got:
                     await asyncio.sleep(0.001)

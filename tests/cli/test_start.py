@@ -17,6 +17,7 @@ from app.errors import Refused
 from app.simulator.main import Simulator
 from app.store import InstanceLock
 from tests.cli.background import in_background, simulating
+from tests.ports import reserved
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,9 @@ def test_refuses_the_pure_twins_outside_development(run: Run, monkeypatch: pytes
 
 
 def test_refuses_a_venue_that_is_not_there(run: Run, simulator: tuple[Simulator, str]) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        old, new = simulator[1].rpartition(":")[2], str(unused.getsockname()[1])
-    code, said = run(f'rest_url = "http://127.0.0.1:{old}"', f'rest_url = "http://127.0.0.1:{new}"')
+    old = simulator[1].rpartition(":")[2]
+    with reserved() as new:
+        code, said = run(f'rest_url = "http://127.0.0.1:{old}"', f'rest_url = "http://127.0.0.1:{new}"')
     assert code == 1 and "simulator clock" in said
     assert f"http://127.0.0.1:{new} does not answer" in said
     assert "start plimsoll simulate, or correct topstepx.rest_url" in said

@@ -25,6 +25,7 @@ from app.ops.alerts import Alert
 from app.ops.notifier import FIRST_PAUSE_NS, NEWS_NS, QUEUE_LIMIT, Notifier, Target, post
 from tests.guards import PATIENCE
 from tests.ops.test_alerts import FINE, because, seen
+from tests.ports import reserved
 
 HALTED = Alert("halted", "Plimsoll: trading is halted", "Halted because the switch was opened — now", 5)
 
@@ -102,11 +103,8 @@ def test_tells_what_may_work_later_from_what_never_will(status: int, error: type
 
 
 def test_a_dead_server_is_unreachable() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}/"
-    with pytest.raises(Unreachable):
-        post(Target(address), HALTED)
+    with reserved() as port, pytest.raises(Unreachable):
+        post(Target(f"http://127.0.0.1:{port}/"), HALTED)
 
 
 async def notified(clock: VirtualClock, sender: Notifier, posts: int, step_ns: int) -> None:
@@ -164,20 +162,24 @@ def test_an_endless_answer_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch,
 
 async def test_a_server_that_hangs_holds_neither_the_loop_nor_the_end() -> None:
     clock = VirtualClock(0)
-    over = Event()
+    over, before = Event(), set(threading.enumerate())  # one whose test is over may have last lines to run
+
+    def sending_threads() -> list[Thread]:
+        return [each for each in threading.enumerate() if each.name == "notify" and each not in before]
+
     with dripping(b"HTTP/1.1 200 OK\r\nX: ", over) as (url, gone):
         sender = Notifier(Target(url), clock)
         sender.put(HALTED)
         sending = asyncio.create_task(sender.run())
         async with asyncio.timeout(PATIENCE):
-            while not any(thread.name == "notify" for thread in threading.enumerate()):
+            while not sending_threads():
                 await asyncio.sleep(0)
             for _ in range(1000):
                 sender.put(HALTED)  # whoever tells something is never held up
                 await asyncio.sleep(0)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        (hanging,) = [thread for thread in threading.enumerate() if thread.name == "notify"]
+        (hanging,) = sending_threads()
         assert hanging.daemon and not gone.is_set()
         over.set()
         hanging.join(PATIENCE)

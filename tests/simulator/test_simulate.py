@@ -20,6 +20,7 @@ from app.simulator.simtime import SimTime
 from app.simulator.stamps import iso, parse
 from app.simulator.tokens import Tokens
 from tests.guards import PATIENCE
+from tests.ports import reserved
 from tests.simulator.conftest import ACCOUNT, DEMO_DATE, ES, MARKET, Make, new_york
 
 
@@ -76,15 +77,16 @@ def test_a_bad_setting_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> Non
 async def test_serves_until_cancelled_and_frees_its_port() -> None:
     ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
     clock = VirtualClock(new_york(DEMO_DATE, "10:00"))
-    running = asyncio.ensure_future(serve(SimulatorOptions(port=0), ready.set_result, clock))
-    async with asyncio.timeout(PATIENCE):
-        url = (await ready).url
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    again = Simulator(SimulatorOptions(), clock, feed=MARKET)
-    assert await again.start(int(url.rpartition(":")[2])) == url
-    await again.stop()
-    await again.stop()
+    with reserved() as port:
+        running = asyncio.ensure_future(serve(SimulatorOptions(port=port), ready.set_result, clock))
+        async with asyncio.timeout(PATIENCE):
+            url = (await ready).url
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        again = Simulator(SimulatorOptions(), clock, feed=MARKET)
+        assert await again.start(port) == url
+        await again.stop()
+        await again.stop()
     with pytest.raises(Later), socket.create_server(("127.0.0.1", 0)) as taken:
         await Simulator(SimulatorOptions(), clock, feed=MARKET).start(taken.getsockname()[1])
 
