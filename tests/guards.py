@@ -30,6 +30,9 @@ ASYNCIO = f"{Path(asyncio.__file__).parent}{os.sep}"
 # that passes never waits so long.
 PATIENCE = 60.0
 
+# The same for a program of ours, from its start to its end: seconds of a processor, which others use too.
+PROGRAM_PATIENCE = 300.0
+
 CONNECTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 BLOCKING = frozenset({"sqlite3.connect", "subprocess.Popen", "os.system"}) | LOOKUPS

@@ -10,13 +10,11 @@ import threading
 import pytest
 
 from app.aside import aside
-from tests.guards import ROOT
-
-PATIENCE_S = 60
+from tests.guards import PATIENCE, PROGRAM_PATIENCE, ROOT
 
 
 async def test_gives_the_answer_or_what_was_raised() -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         assert await aside("test", lambda: 7) == 7
         with pytest.raises(OSError, match="I/O error"):
             await aside("test", refuse)
@@ -30,13 +28,13 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
     go, done = threading.Event(), threading.Event()
 
     def ask() -> None:
-        go.wait(PATIENCE_S)
+        go.wait(PATIENCE)
         done.set()
 
     asking = aside("test", ask)
     asking.cancel()
     go.set()
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         while not done.is_set() or any(thread.name == "test" for thread in threading.enumerate()):
             await asyncio.sleep(0.001)
     assert asking.cancelled()
@@ -52,5 +50,7 @@ async def main():
     asking.cancel()
 asyncio.run(main())
 """
-    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=PATIENCE_S, capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, timeout=PROGRAM_PATIENCE, capture_output=True
+    )
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 from tests.layers import modules
 
 HEAVY = {"numpy", "pandas", "scipy", "pydantic", "sqlalchemy", "exchange_calendars", "pysignalr"}
@@ -21,7 +21,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 def imported(names: list[str]) -> set[str]:
     """Return the top-level modules a fresh interpreter holds after importing ``names``; a warning fails."""
     command = [sys.executable, "-W", "error", "-c", PROBE, *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PROGRAM_PATIENCE)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 

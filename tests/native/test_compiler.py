@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from native import build
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 
 # What build.sh needs of a system that has no compiler.
 TOOLS = ("bash", "cat", "cut", "dirname", "env", "grep", "head", "rm", "sha256sum", "sort", "touch")
@@ -56,7 +56,13 @@ def native(checkout: Path, path: Path) -> subprocess.CompletedProcess[str]:
     command = [str(checkout / "build.sh"), "native"]
     settings = environment | {"PATH": str(path)}
     return subprocess.run(
-        command, env=settings, cwd=checkout, capture_output=True, text=True, timeout=120, check=False
+        command,
+        env=settings,
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_PATIENCE,
+        check=False,
     )
 
 
@@ -94,7 +100,13 @@ def imported(loaded: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "PLIMSOLL_NATIVE"} | more
     command = [sys.executable, "-c", "import native"]
     return subprocess.run(
-        command, cwd=loaded.parent, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=loaded.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_PATIENCE,
+        check=False,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import native
 from native import build
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 
 
 def python(code: str, folder: Path = ROOT, twin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,9 @@ def python(code: str, folder: Path = ROOT, twin: str | None = None) -> subproces
     if twin is not None:
         environment[native.VARIABLE] = twin
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PROGRAM_PATIENCE
+    )
 
 
 def test_every_compiled_twin_is_up_to_date() -> None:

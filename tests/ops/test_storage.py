@@ -35,8 +35,8 @@ from app.ops.storage import (
     Source,
     watch,
 )
+from tests.guards import PATIENCE
 
-PATIENCE_S = 30
 WELL = Reading(free=FREE_LEAST, used=USED_MOST, written=0, device_written=0, life=1, spare=1)
 
 
@@ -205,12 +205,12 @@ class Disk:
 
     def read(self) -> Reading:
         self.asked += 1
-        assert self.go.acquire(timeout=PATIENCE_S)
+        assert self.go.acquire(timeout=PATIENCE)
         return self.found
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.001)
 
@@ -250,5 +250,5 @@ async def test_a_watch_that_ends_leaves_a_hanging_disk_alone() -> None:
     assert threads and all(thread.daemon for thread in threads)
     disk.go.release()
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(PATIENCE)
     await asyncio.sleep(0)

@@ -29,14 +29,15 @@ ACCOUNT = 1001
 CONTRACT = "CON.F.US.EP.Z26"
 STAMP = "2026-11-20T19:48:53.5274910+00:00"
 
+LONG_NS = int(PATIENCE) * NS
 # No waiting between two tries; time-outs that a busy machine does not meet by accident. Tests of a time-out
 # bring their own.
 QUICK = replace(
     TIMES,
-    connect_ns=2 * NS,
-    read_ns=5 * NS,
-    order_ns=5 * NS,
-    kill_ns=5 * NS,
+    connect_ns=LONG_NS,
+    read_ns=LONG_NS,
+    order_ns=LONG_NS,
+    kill_ns=LONG_NS,
     retries_ns=(MS, MS),
     hub_delays_ns=(0, MS),
     hub_close_ns=50 * MS,

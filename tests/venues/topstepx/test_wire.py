@@ -31,7 +31,11 @@ class Probe(Request):
     """A request that notes everything that happens to it."""
 
     def __init__(
-        self, name: str = "r", lane: Lane = Lane.GENERAL, refusal: str = "", timeout_ns: int = 10 * NS
+        self,
+        name: str = "r",
+        lane: Lane = Lane.GENERAL,
+        refusal: str = "",
+        timeout_ns: int = int(PATIENCE) * NS,
     ) -> None:
         self.name, self.lane, self.refusal, self.timeout_ns = name, lane, refusal, timeout_ns
         self.events: list[str] = []
