@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 
 APP_CODE = """
 import os, socket, sqlite3, subprocess, sys, time
@@ -87,7 +87,8 @@ async def test_bad_leaves_a_connection_open_in_its_own_loop():
     with theirs: kept.append(await connected(ours))
 async def test_bad_listens_on():
     kept.append(await asyncio.start_server(lambda *_: None, "127.0.0.1", 0))
-async def test_bad_leaves_a_child(): kept.append(await asyncio.create_subprocess_exec("sleep", "0.01"))
+async def test_bad_leaves_a_child():
+    kept.append(await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE))
 
 def test_good_connects_to_loopback():
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -172,7 +173,7 @@ def run(
         env=inherited | dict(environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROGRAM_PATIENCE,
     )
 
 
