@@ -285,6 +285,17 @@ async def test_every_event_passes_the_fault_seam(bench: Bench) -> None:
     assert len(hub.events("GatewayUserTrade")) == 2
 
 
+def ended(told: list[tuple[str, Any]]) -> bool:
+    """Whether all was told of a bracket's end, in whatever order: the position, both trades, both legs."""
+    targets = [target for target, _ in told]
+    gone = any(target == "GatewayUserPosition" and row["action"] == 2 for target, row in told)
+    last = [
+        row["data"] for target, row in told if target == "GatewayUserOrder" and row["data"].get("customTag")
+    ]
+    over = {row["customTag"] for row in last if row["status"] in (2, 3)}
+    return gone and targets.count("GatewayUserTrade") == 2 and over == {"mine", "mine-SL", "mine-TP"}
+
+
 async def test_pysignalr_sees_a_bracket_from_start_to_end(bench: Bench) -> None:
     """An independent client: it negotiates by itself, with the token in the header."""
     client = SignalRClient(f"{bench.url}/hubs/user", headers={"Authorization": f"Bearer {bench.token}"})
@@ -294,7 +305,7 @@ async def test_pysignalr_sees_a_bracket_from_start_to_end(bench: Bench) -> None:
     def note(target: str) -> None:
         async def take(arguments: Any) -> None:
             told.append((target, arguments[0]))
-            if target == "GatewayUserPosition" and arguments[0]["action"] == 2:
+            if ended(told):
                 done.set()
 
         client.on(target, take)

@@ -250,12 +250,14 @@ async def test_latency_delays_a_reply_and_changes_nothing_else(bench_at: Make) -
     slow = await bench_at(latency_ms=0)
     slow.simulator.server._latency_ns = 109_000_000
     asking = asyncio.ensure_future(slow.raw("/api/Order/searchOpen", {"accountId": ACCOUNT}))
-    while slow.clock.next_due_ns() is None or not slow.clock._heap:
-        await asyncio.sleep(0)
-    for _ in range(200):
-        await asyncio.sleep(0)
+    due = slow.clock.mono_ns() + 109_000_000
+    async with asyncio.timeout(PATIENCE):
+        while not any(at == due for at, _, _ in slow.clock._heap):
+            await asyncio.sleep(0)
+    slow.clock.advance(109_000_000 - 1)
+    await asyncio.sleep(0)
     assert not asking.done()
-    slow.clock.advance(109_000_000)
+    slow.clock.advance(1)
     assert (await asking)[0] == 200
 
 

@@ -356,7 +356,7 @@ async def test_a_roll_is_an_alarm_and_both_contracts_are_followed(tmp_path: Path
     ):
         venue.on("/api/Contract/available", lambda _: ok(contracts=[contract_row(id="CON.F.US.EP.H27")]))
         await venue.market.until(
-            lambda: ("SubscribeContractQuotes", ["CON.F.US.EP.H27"]) in venue.market.invocations
+            lambda: ("SubscribeContractTrades", ["CON.F.US.EP.H27"]) in venue.market.invocations
         )
         assert desk.contracts == {"ES": "CON.F.US.EP.H27"}
         alarms = [record for record in sink.of("on_called") if isinstance(record, Happened)]

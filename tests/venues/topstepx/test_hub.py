@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.clock import MS, NS, SystemClock, VirtualClock
+from app.clock import MS, NS, US, SystemClock, VirtualClock
 from app.config import Secret
 from app.errors import Ours
 from app.venues.topstepx import hub as hub_module
@@ -270,10 +270,12 @@ async def test_gives_up_a_connection_that_never_confirms() -> None:
     venue.user.completes = False
     async with hub_of(venue, clock) as (_, listener):
         await venue.user.until(lambda: len(venue.user.invocations) == 2)
-        await step(clock, 10 * NS)
         venue.user.completes = True
-        await step(clock, NS)
-        await venue.user.until(lambda: len(venue.user.sockets) == 2)
+        clock.advance(10 * NS)
+        async with asyncio.timeout(PATIENCE):
+            while len(venue.user.sockets) < 2:
+                clock.advance(US)  # the first delay is none, whenever it begins
+                await asyncio.sleep(0)
         await listener.until("up")
         assert listener.of("down") == []
 
