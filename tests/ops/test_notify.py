@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -22,9 +23,10 @@ def test_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tells_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"plimsoll-test-{os.getpid()}"  # of the whole machine
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind("\0plimsoll-test-notify")
-        monkeypatch.setenv(notify.SOCKET, "@plimsoll-test-notify")
+        systemd.bind(f"\0{name}")
+        monkeypatch.setenv(notify.SOCKET, f"@{name}")
         notify.notify("WATCHDOG=1")
         assert systemd.recv(200) == b"WATCHDOG=1"
 
