@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 
 from tests import service
@@ -25,9 +26,11 @@ class Visitors:
     def begin(self) -> None:
         self._thread.start()
 
-    def end(self) -> None:
+    def close(self) -> None:
+        """They ask no more. Idempotent, also before they began."""
         self._over.set()
-        self._thread.join(PATIENCE)
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
 
     def _visit(self) -> None:
         while not self._over.wait(0.002):
@@ -42,9 +45,12 @@ class Visitors:
 
 def test_no_browser_is_turned_away_by_a_restart(file: Path, systemd: Systemd) -> None:
     run = ("run", "--config", str(file))
-    with socket.create_server(("127.0.0.1", 0)) as held, socket.create_server(("127.0.0.1", 0)) as second:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as held,
+        socket.create_server(("127.0.0.1", 0)) as second,
+        closing(Visitors(held.getsockname()[1])) as visitors,
+    ):
         port = held.getsockname()[1]
-        visitors = Visitors(port)
         with started(run, systemd, [held, second]) as process:
             systemd.until("READY=1")
             visitors.begin()
@@ -59,7 +65,7 @@ def test_no_browser_is_turned_away_by_a_restart(file: Path, systemd: Systemd) ->
         with started(run, systemd, [held]):
             systemd.until("READY=1")
             ask(port)
-            visitors.end()
+            visitors.close()
     assert visitors.refused == 0 and visitors.answered > 0
     assert visitors.broken <= 2, "at most the request that each end cut"
 
