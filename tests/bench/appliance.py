@@ -19,7 +19,7 @@ from typing import Any
 from app.demo import ACCOUNT, KEY
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0  # until a process has said that it is ready, on a busy machine
+START_S = 60.0  # until a process has said that it is ready, on a busy machine
 STOP_S = 10.0  # for an orderly end; then it is killed
 ANSWER_S = 10.0
 LOOK_EVERY_S = 0.005  # between two looks at a condition

@@ -15,7 +15,7 @@ from tests.guards import ROOT
 from tests.power.checking import LOST
 from tests.power.disk import alone, missing
 
-PATIENCE_S = 240  # for a case; the longest takes 15 s of an idle machine
+PATIENCE_S = 900  # for a case; the longest takes 15 s of an idle machine
 
 Cut = dict[str, Any]
 

@@ -15,8 +15,9 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.bench.appliance import SPECIAL, Child, simulator, spawn
+from tests.bench.appliance import SPECIAL, Child, simulator, spawn, until_async
 from tests.conftest import SEED
+from tests.guards import PATIENCE
 from tests.power.disk import Disk, in_memory
 from tests.power.intents import unjournalled
 from tests.soak.auditor import read_venue
@@ -64,7 +65,13 @@ async def _cut(desk: PluggedDesk, disk: Disk, number: int) -> None:
     child = desk.child or await desk.start()
     await desk.compared()
     await desk.trades_again()
+    before = await read_venue(desk.url, ACCOUNT)
     os.kill(child.pid, signal.SIGUSR1)
+
+    async def traded() -> bool:
+        return bool((await read_venue(desk.url, ACCOUNT)).orders.keys() - before.orders.keys())
+
+    await until_async(traded, "an order since the word to go", PATIENCE)
     await asyncio.sleep(desk.rng.uniform(*TRADES_S))
     os.kill(child.pid, signal.SIGSTOP)
     venue = await read_venue(desk.url, ACCOUNT)  # whatever is there was sent, so it was journalled before

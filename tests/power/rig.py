@@ -38,7 +38,7 @@ SMALL_MB, DISK_MB = 16, 48  # of a disk that is to be full, and of any other
 UPDATE_MB = 160  # an updater wants 100 MB free
 STEPS = 4  # orders of each desk in a systematic run
 FILE_STEPS = 2  # versions of a small file in one; an odd number for the mark, which is there or not
-PATIENCE_S = 60
+PATIENCE_S = 200  # for a program of ours under strace; it takes three seconds of an idle machine
 WORKERS = 2  # cores that a CI's machine has at least
 LYING = ("-e", "inject=fdatasync,fsync:retval=0")
 JOURNAL = ("state.db", "state.db-wal", "market.db", "market.db-wal", "armed", "plimsoll.lock")

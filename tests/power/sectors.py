@@ -22,7 +22,7 @@ from tests.power.disk import strace
 SECTOR = 512
 CALLS = "pwrite64,fdatasync,fsync,ftruncate,write"
 FILES = ("state.db", "state.db-wal", "market.db", "market.db-wal")
-PATIENCE_S = 60
+PATIENCE_S = 200  # a second of an idle machine
 # 12 write(1<pipe:[7]>, "\x41", 1) = 1, and on two lines when another thread's call came in between
 LINE = re.compile(r'(\w+)\((\d+)<([^>]*)>(?:, "([^"]*)", (\d+))?(?:, (\d+))?\) += (\d+)$')
 BROKEN, RESUMED = re.compile(r"(.*) <unfinished \.\.\.>$"), re.compile(r"<\.\.\. \w+ resumed>(.*)")
