@@ -31,9 +31,8 @@ from app.ops.alerts import Alert, Alerts
 LOOK_NS = 1 * NS  # between two looks: every condition is counted in seconds
 QUEUE_LIMIT = 50  # alerts that wait; a box that has more to say has said it
 TIMEOUT_S = 10.0  # of each step of a request; a phone's push service answers within one
-DEADLINE_S = (
-    60.0  # of a whole request: a server that sends a byte now and then is no better than a silent one
-)
+DEADLINE_S = 60.0  # of all of it, from the name's lookup to the answer: a byte now and then is no better
+REQUEST = "notify request"  # the thread's name
 FIRST_PAUSE_NS = 5 * NS
 LONGEST_PAUSE_NS = 600 * NS
 NEWS_NS = 24 * 3_600 * NS  # an older alert is not sent any more
@@ -60,35 +59,80 @@ class Target:
 
 
 def post(target: Target, alert: Alert) -> None:
-    """Send one alert, blocking. Raises Unreachable (try again) or Refused (this will not work)."""
-    parts = urlsplit(target.url)
-    connection = _connection(parts)
-    overdue: threading.Timer | None = None
-    try:
-        connection.connect()
-        overdue = threading.Timer(DEADLINE_S, _hang_up, (connection.sock,))  # the answer may take it over
-        overdue.daemon = True
-        overdue.start()
-        connection.request("POST", _place(parts), alert.text.encode()[:TEXT_LIMIT], _headers(target, alert))
+    """Send one alert, blocking for DEADLINE_S at most. Raises Unreachable (try again) or Refused (this will
+    not work).
+    """
+    sending = _Sending(target, alert)
+    thread = threading.Thread(target=sending.run, name=REQUEST, daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S)
+    if thread.is_alive():
+        sending.give_up()
+        raise Unreachable("notify", f"not done within {DEADLINE_S:g} s")
+    sending.judge()
+
+
+class _Sending:
+    """One request on a thread of its own, since looking a name up can be ended by nobody: then the thread is
+    left to the system's own patience, and sends nothing any more.
+    """
+
+    def __init__(self, target: Target, alert: Alert) -> None:
+        self._target, self._alert = target, alert
+        self._connection: http.client.HTTPConnection | None = None
+        self._given_up = False
+        self._error: Exception | None = None
+        self._status, self._said = 0, ""
+
+    def run(self) -> None:
+        """Send it and keep what came of it."""
+        try:
+            self._send(urlsplit(self._target.url))
+        except Exception as error:
+            self._error = error
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _send(self, parts: SplitResult) -> None:
+        connection = self._connection = _connection(parts)
+        _connect(connection)
+        if self._given_up:
+            return
+        words = self._alert.text.encode()[:TEXT_LIMIT]
+        connection.request("POST", _place(parts), words, _headers(self._target, self._alert))
         answer = connection.getresponse()
-        said = answer.read(REPLY_LIMIT).decode("utf-8", "replace")
-    except ssl.SSLCertVerificationError as error:
-        raise Refused(
-            "notify.certificate", error.verify_message, hint="the server is not who it says"
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable("notify", error) from None
-    except ValueError:  # whose words may hold the token
-        hint = "one line of plain characters in notify.token_file"
-        raise Refused("notify.token", "cannot be sent", hint=hint) from None
-    finally:
-        if overdue is not None:
-            overdue.cancel()
-        connection.close()
-    if answer.status in (408, 425, 429) or answer.status >= 500:
-        raise Unreachable("notify", f"HTTP {answer.status} {clean(said)}")
-    if not 200 <= answer.status < 300:
-        raise Refused("notify.answer", f"HTTP {answer.status} {clean(said)}", hint="check notify.url")
+        self._status = answer.status
+        if not 200 <= answer.status < 300:
+            self._said = clean(answer.read(REPLY_LIMIT).decode("utf-8", "replace"))
+
+    def give_up(self) -> None:
+        """End the connection, from another thread: whatever reads or writes it fails at once, and what is not
+        connected yet will send nothing.
+        """
+        self._given_up = True
+        link = self._connection and self._connection.sock
+        if link:
+            with suppress(OSError):
+                socket.socket.shutdown(link, socket.SHUT_RDWR)  # TLS is not asked
+
+    def judge(self) -> None:
+        """What came of it, once `run` has returned. Raises what `post` raises."""
+        try:
+            if self._error is not None:
+                raise self._error
+        except ssl.SSLCertVerificationError as error:
+            hint = "the server is not who it says"
+            raise Refused("notify.certificate", error.verify_message, hint=hint) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable("notify", error) from None
+        except ValueError:  # whose words may hold the token
+            hint = "one line of plain characters in notify.token_file"
+            raise Refused("notify.token", "cannot be sent", hint=hint) from None
+        if self._status in (408, 425, 429) or self._status >= 500:
+            raise Unreachable("notify", f"HTTP {self._status} {self._said}")
+        if not 200 <= self._status < 300:
+            raise Refused("notify.answer", f"HTTP {self._status} {self._said}", hint="check notify.url")
 
 
 def _place(parts: SplitResult) -> str:
@@ -97,17 +141,19 @@ def _place(parts: SplitResult) -> str:
 
 
 def _connection(parts: SplitResult) -> http.client.HTTPConnection:
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=context)
-    return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
 
 
-def _hang_up(link: socket.socket) -> None:
-    """End a request from another thread: whatever reads or writes it fails at once. TLS is not asked."""
-    with suppress(OSError):
-        socket.socket.shutdown(link, socket.SHUT_RDWR)
+def _connect(connection: http.client.HTTPConnection) -> None:
+    """With the handshake apart from the making of the socket, so that whoever gives up can end it."""
+    http.client.HTTPConnection.connect(connection)
+    if isinstance(connection, http.client.HTTPSConnection):
+        secured = ssl.create_default_context().wrap_socket(
+            connection.sock, server_hostname=connection.host, do_handshake_on_connect=False
+        )
+        connection.sock = secured
+        secured.do_handshake()
 
 
 def _headers(target: Target, alert: Alert) -> dict[str, str]:
