@@ -14,6 +14,7 @@ import select
 import socket
 import time
 import tty
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,34 +31,43 @@ ON_BOARD = ("contact", "freeze", "reboot", "readback", "entropy", "edge", "clock
 
 
 class Guest:
-    """The board's control port: one command, one answer."""
+    """The board's control port: one command, one answer, which bears the command's number.
+
+    A command is sent again when no answer comes, for a reset may have swallowed it whole or its beginning; a
+    machine that was only slow then answers twice, and the second time while the next command waits.
+    """
 
     def __init__(self, control: Path) -> None:
         self._port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._port.connect(os.fspath(control))
         self._port.settimeout(ANSWER_S)
+        self._number = 0
+        self._part = b""  # of an answer
 
     def ask(self, command: str) -> dict[str, Any]:
+        self._number += 1
         for _ in range(TRIES):
-            self._drain()
-            self._port.sendall(f"{command}\n".encode())
-            answer = self._line()
-            if answer:
-                found: dict[str, Any] = json.loads(answer)
-                return found
+            self._port.sendall(f"{self._number} {command}\n".encode())
+            with suppress(TimeoutError):
+                return self._own_answer()
         return {"error": "the board does not answer"}
 
-    def _drain(self) -> None:
-        while select.select([self._port], [], [], 0)[0] and self._port.recv(LINE_LIMIT):
-            pass
+    def _own_answer(self) -> dict[str, Any]:
+        """What stands behind our number. A line that a reset cut, with the one that ended it, is none."""
+        while True:
+            number, _, words = self._line().partition(b" ")
+            if number == b"%d" % self._number:
+                with suppress(ValueError):
+                    found: dict[str, Any] = json.loads(words)
+                    return found
 
     def _line(self) -> bytes:
-        line = b""
-        try:
-            while not line.endswith(b"\n"):
-                line += self._port.recv(LINE_LIMIT)
-        except TimeoutError:
-            return b""
+        while b"\n" not in self._part:
+            more = self._port.recv(LINE_LIMIT)
+            if not more:  # the board's process ended, as our own will
+                raise TimeoutError
+            self._part += more
+        line, _, self._part = self._part.partition(b"\n")
         return line
 
 
@@ -109,7 +119,7 @@ class Cable:
     def to_board(self) -> None:
         try:
             self.waiting = self.waiting[os.write(self.board, self.waiting) :]
-        except BlockingIOError:
+        except OSError:  # no room; or the board's process ended, and ours will
             return
 
     def restless(self, now_ms: int) -> bool:
@@ -128,7 +138,7 @@ class Cable:
 def _read(file: int) -> bytes:
     try:
         return os.read(file, READ_LIMIT)
-    except BlockingIOError:
+    except OSError:  # nothing there; or the board's process ended, and ours will
         return b""
 
 

@@ -12,6 +12,8 @@
 
 static char line[CONTROL_LINE];
 static uint32_t filled;
+static const char *command; /* within the line, behind its number */
+static bool done;           /* in the interrupt: the loop only answers */
 static volatile bool complete; /* a command waits for the loop; the sender waits for its answer */
 
 static bool number_at(const char *at, uint32_t *number)
@@ -49,6 +51,15 @@ static bool take_seed(struct bench *bench, const char *at)
     return bench->seeded;
 }
 
+/* A line that lost its beginning in a reset has no number, or not the one that its sender waits for. */
+static const char *behind_number(const char *at)
+{
+    while (*at >= '0' && *at <= '9') {
+        at++;
+    }
+    return *at == ' ' ? at + 1 : at;
+}
+
 /* The pin changes, and a wired edge calls the contact's interrupt, which comes before anything else. */
 static void set_contacts(struct bench *bench, uint8_t mask, bool closed)
 {
@@ -71,7 +82,7 @@ static bool take_contact(struct bench *bench)
         const char *words;
         uint8_t mask;
         bool closed;
-    } command[] = {
+    } change[] = {
         {"contact a open", P_CONTACT_A, false},
         {"contact a closed", P_CONTACT_A, true},
         {"contact b open", P_CONTACT_B, false},
@@ -80,9 +91,9 @@ static bool take_contact(struct bench *bench)
         {"contact both closed", P_CONTACT_A | P_CONTACT_B, true},
     };
 
-    for (uint32_t index = 0; index < sizeof command / sizeof command[0]; index++) {
-        if (strcmp(line, command[index].words) == 0) {
-            set_contacts(bench, command[index].mask, command[index].closed);
+    for (uint32_t index = 0; index < sizeof change / sizeof change[0]; index++) {
+        if (strcmp(command, change[index].words) == 0) {
+            set_contacts(bench, change[index].mask, change[index].closed);
             return true;
         }
     }
@@ -102,10 +113,9 @@ void control_on_rx(struct uart *uart, struct bench *bench)
         }
         line[filled] = '\0';
         filled = 0;
+        command = behind_number(line);
+        done = take_contact(bench);
         complete = true;
-        if (take_contact(bench)) {
-            line[0] = '\0'; /* done; the loop only answers */
-        }
     }
 }
 
@@ -164,30 +174,29 @@ static void describe_lights(struct text *text, const struct core *core)
 /* True when the command was known and made sense. */
 static bool carry_out(struct bench *bench)
 {
-    if (line[0] == '\0') {
+    if (done) {
         return true;
     }
-    if (PREFIX(line, "entropy ")) {
-        return take_seed(bench, line + sizeof "entropy " - 1u);
+    if (PREFIX(command, "entropy ")) {
+        return take_seed(bench, command + sizeof "entropy " - 1u);
     }
-    if (PREFIX(line, "freeze ")) {
+    if (PREFIX(command, "freeze ")) {
         bench->frozen_ms = 0;
-        bench->frozen = strcmp(line, "freeze on") == 0 || number_at(line + sizeof "freeze " - 1u, &bench->frozen_ms);
+        bench->frozen = strcmp(command, "freeze on") == 0 || number_at(command + sizeof "freeze " - 1u, &bench->frozen_ms);
         return bench->frozen;
     }
-    if (PREFIX(line, "clock ")) {
-        return number_at(line + sizeof "clock " - 1u, &bench->jump_ms);
+    if (PREFIX(command, "clock ")) {
+        return number_at(command + sizeof "clock " - 1u, &bench->jump_ms);
     }
-    if (PREFIX(line, "edge ")) {
-        bench->edges = strcmp(line, "edge on") == 0;
-        return bench->edges || strcmp(line, "edge off") == 0;
+    if (PREFIX(command, "edge ")) {
+        bench->edges = strcmp(command, "edge on") == 0;
+        return bench->edges || strcmp(command, "edge off") == 0;
     }
-    if (PREFIX(line, "readback ")) {
-        bench->stuck = strcmp(line, "readback stuck") == 0;
-        bench->stuck_level = (FPGAIO_LED & OUTPUT_BIT) != 0u;
-        return bench->stuck || strcmp(line, "readback ok") == 0;
+    if (PREFIX(command, "readback ")) {
+        bench->stuck = strcmp(command, "readback stuck") == 0;
+        return bench->stuck || strcmp(command, "readback ok") == 0;
     }
-    bench->reboot = strcmp(line, "reboot") == 0;
+    bench->reboot = strcmp(command, "reboot") == 0;
     return bench->reboot;
 }
 
@@ -199,7 +208,10 @@ void control_turn(struct uart *uart, struct bench *bench, const struct core *cor
         return;
     }
     answer.size = 0;
-    if (strcmp(line, "state") == 0) {
+    for (const char *at = line; at < command; at++) {
+        text_character(&answer, *at);
+    }
+    if (strcmp(command, "state") == 0) {
         describe(&answer, bench, core);
         describe_lights(&answer, core);
     } else if (carry_out(bench)) {

@@ -2,8 +2,10 @@
  * The control port, UART1: stands in for what mps2-an505 lacks. Its contact, its entropy, and a person at the bench.
  * Tests reach it through cable.py.
  *
- * A line is a command, a line of JSON its answer; one at a time. All is the loop's but the contact, which changes in
- * the receive interrupt, at any point of what the firmware does, and raises the contact's interrupt as an edge does.
+ * A line is a number and a command; its answer is a line of that number and JSON; one at a time. Who asked again, because
+ * a reset may have swallowed the first, knows by the number whose answer it is. All is the loop's but the contact, which
+ * changes in the receive interrupt, at any point of what the firmware does, and raises the contact's interrupt as an edge
+ * does.
  *
  *     contact a|b|both open|closed    edge on|off (off: only the poll sees the contact)    state
  *     freeze MS|on    reboot    readback stuck|ok    entropy HEX (32 digits; asked for once after power-on)
@@ -20,8 +22,7 @@ enum { CONTROL_LINE = 64, CONTROL_SEED = 4 }; /* bytes of a command; words of en
 struct bench {
     volatile uint8_t contacts; /* P_CONTACT_*, set when closed: the pins */
     volatile bool edges;       /* the contact's interrupt is wired */
-    bool stuck;                /* the read-back shows what it showed when it got stuck */
-    bool stuck_level;
+    bool stuck;                /* the read-back is energised whatever the output is: a welded relay */
     bool frozen;
     uint32_t frozen_ms;        /* how long the loop stands still; 0 for good */
     bool reboot;

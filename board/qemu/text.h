@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TEXT_LINE = 1000 };
+enum { TEXT_LINE = 1024 };
 
 struct text {
     size_t size;
