@@ -169,13 +169,13 @@ async def test_tells_who_it_is_and_waits_tripped(virtual: Virtual) -> None:
 
 async def test_trips_on_the_switch_and_never_runs_again_by_itself(virtual: Virtual) -> None:
     async with running(virtual) as host:
-        virtual.do("contact a open")
+        virtual.do("contact both open")  # one alone is a fault before long
         await host.trip(messages.CAUSE_SWITCH)
-        await host.event(session.EV_PANEL, messages.TRIPPED, messages.CONTACT_B)
+        await host.event(session.EV_PANEL, messages.TRIPPED, 0)
         state = virtual.do("state")
         assert (state["state"], state["output"], state["lights"][0]) == ("tripped", False, "red")
         assert state["latency_us"] > 0
-        virtual.do("contact a closed")
+        virtual.do("contact both closed")
         await host.in_state(messages.READY)
         assert not virtual.do("state")["output"]
 
@@ -235,11 +235,14 @@ async def test_is_reset_by_its_watchdog_when_it_hangs(virtual: Virtual) -> None:
 async def test_never_lives_on_an_echo(virtual: Virtual) -> None:
     async with running(virtual) as host:
         virtual.do("loop on")
-        await host.event(session.EV_LOST, session.SILENCE)
+
+        def hears_itself(times: int) -> bool:
+            lonely = host.live()
+            return lonely.state == session.OPENING and lonely.peer.counted[session.LOOPED] > times
+
+        await host.until(lambda: hears_itself(0))  # what the board said before the loop is over
         host.events.clear()
-        lost = host.live()
-        await host.until(lambda: host.live() is not lost and host.live().peer.counted[session.LOOPED] > 3)
-        assert host.live().state == session.OPENING
+        await host.until(lambda: hears_itself(3))
         assert host.events == []
         virtual.do("loop off")
         await host.event(session.EV_LIVE)
@@ -321,7 +324,7 @@ async def test_serves_the_link_of_the_service(virtual: Virtual) -> None:
     engine.heard.clear()
     virtual.do("contact both open")
     await until((True, False))
-    assert engine.heard[0] == ("trip", "the switch was opened")
+    assert ("trip", "the switch was opened") in engine.heard[: engine.heard.index((True, False))]
     assert link.view().target == "micropython"
     task.cancel()
     with suppress(asyncio.CancelledError):
