@@ -30,6 +30,7 @@ from tests.mcu.virtual import Virtual, started
 
 pytestmark = pytest.mark.long
 
+TURNS = 5  # of the board's loop until its output is what its state says; commands are answered in between
 OWN_CBOR2 = str(ROOT / "board" / "micropython" / "lib")
 
 
@@ -256,9 +257,9 @@ async def test_is_unharmed_by_a_passing_fault_of_the_line(virtual: Virtual, faul
         assert "error" not in virtual.do(fault)
         good = host.live().peer.counted[session.GOOD]
         await host.until(lambda: host.live().peer.counted[session.GOOD] > good + 10)
-        state = virtual.do("state")
-        assert state["state"] in ("run", "ready", "tripped")
-        assert state["output"] == (state["state"] == "run")
+        seen = [virtual.do("state") for _ in range(TURNS)]
+        assert {state["state"] for state in seen} <= {"run", "ready", "tripped"}
+        assert any(state["output"] == (state["state"] == "run") for state in seen)
         assert not any(event[0] == session.EV_TRIP and event[2] == 2 for event in host.events)
 
 
