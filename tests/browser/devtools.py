@@ -14,9 +14,10 @@ from typing import Any
 
 import aiohttp
 
-START_SECONDS = 30  # a cold browser on a busy machine
-CALL_SECONDS = 20
+from tests.guards import PATIENCE
+
 POLL_SECONDS = 0.05
+NO_DOCUMENT = -32_000  # the error of what is asked while the old document goes and the new one comes
 MESSAGE_LIMIT = 32 * 2**20  # bytes: a full screenshot
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
@@ -30,6 +31,10 @@ FLAGS = (
 def chromium() -> str | None:
     """The browser's path, None where none is installed."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class NoDocument(Exception):
+    """Asked between two documents."""
 
 
 class Tab:
@@ -46,7 +51,9 @@ class Tab:
         async for message in self._socket:
             told = json.loads(message.data)
             if "id" in told:
-                self._answers.pop(told["id"]).set_result(told)
+                answer = self._answers.pop(told["id"])
+                if not answer.done():  # given up
+                    answer.set_result(told)
             elif told["method"] == "Network.requestWillBeSent":
                 self.requests.append(told["params"]["request"]["url"])
             elif told["method"] == "Runtime.exceptionThrown":
@@ -58,14 +65,18 @@ class Tab:
         self._count += 1
         answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": self._count, "method": method, "params": params})
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             told = await answer
+        if told.get("error", {}).get("code") == NO_DOCUMENT:
+            raise NoDocument(told)
         assert "error" not in told, told
         return dict(told["result"])
 
     async def open(self, url: str) -> None:
+        """Go there; the document that was there answers until the new one comes, and is marked."""
+        await self.until("window.left = true")
         await self.call("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete'")
+        await self.until("!window.left && document.readyState === 'complete'")
 
     async def size(self, width: int, height: int, *, mobile: bool = False) -> None:
         await self.call(
@@ -82,24 +93,37 @@ class Tab:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
-    async def until(self, script: str, seconds: float = CALL_SECONDS) -> None:
+    async def until(self, script: str, seconds: float = PATIENCE) -> None:
         """Wait until the expression is true; between two documents there may be nothing to ask."""
         asked = f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
         async with asyncio.timeout(seconds):
-            while not await self.value(asked):
+            while not await self._true(asked):
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _true(self, script: str) -> bool:
+        try:
+            return bool(await self.value(script))
+        except NoDocument:
+            return False
 
     async def press(self, selector: str) -> None:
         """Mouse down in the middle of an element."""
-        await self._mouse("mousePressed", selector)
+        await self._mouse(selector, "mousePressed")
 
     async def release(self, selector: str) -> None:
-        await self._mouse("mouseReleased", selector)
+        await self._mouse(selector, "mouseReleased")
 
-    async def _mouse(self, kind: str, selector: str) -> None:
+    async def tap(self, selector: str) -> None:
+        """Down and up with nothing between them, however slow this machine is."""
+        await self._mouse(selector, "mousePressed", "mouseReleased")
+
+    async def _mouse(self, selector: str, *kinds: str) -> None:
         middle = "(r => [r.x + r.width / 2, r.y + r.height / 2])"
         x, y = await self.value(f"{middle}(document.querySelector({selector!r}).getBoundingClientRect())")
-        await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        where = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        async with asyncio.TaskGroup() as sent:
+            for kind in kinds:
+                sent.create_task(self.call("Input.dispatchMouseEvent", type=kind, **where))
 
     async def screenshot(self, path: Path, *, whole: bool = False) -> None:
         told = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
@@ -117,8 +141,8 @@ async def browser(profile: Path) -> AsyncIterator[Tab]:
     )  # fmt: skip
     try:
         port = await _port(profile)
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/json") as answer:
-            url = next(page["webSocketDebuggerUrl"] for page in await answer.json() if page["type"] == "page")
+        async with aiohttp.ClientSession() as session:
+            url = await _page(session, port)
             async with session.ws_connect(url, max_msg_size=MESSAGE_LIMIT) as socket:
                 tab = Tab(socket)
                 listening = asyncio.create_task(tab.listen(), name="devtools")
@@ -136,8 +160,20 @@ async def browser(profile: Path) -> AsyncIterator[Tab]:
 
 
 async def _port(profile: Path) -> int:
-    """The port Chromium chose, from the file it writes when it listens."""
-    async with asyncio.timeout(START_SECONDS):
-        while not (file := profile / "DevToolsActivePort").exists() or not file.read_text().strip():
+    """The port Chromium chose, from the first line of the file it writes when it listens."""
+    file = profile / "DevToolsActivePort"
+    async with asyncio.timeout(PATIENCE):
+        while not file.exists() or "\n" not in file.read_text():
             await asyncio.sleep(POLL_SECONDS)
     return int(file.read_text().splitlines()[0])
+
+
+async def _page(session: aiohttp.ClientSession, port: int) -> str:
+    """Where the first page is driven; it may be made after the port listens."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/json") as answer:
+                for page in await answer.json():
+                    if page["type"] == "page":
+                        return str(page["webSocketDebuggerUrl"])
+            await asyncio.sleep(POLL_SECONDS)
