@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -26,6 +26,7 @@ from app.web.guard import HEADERS
 from app.web.login import PasswordFile
 from app.web.server import Web
 from tests.guards import PATIENCE
+from tests.ports import hears_the_end
 from tests.web.pictures import ACTIVE, FRESH, HALTED, FakeEngine
 from tests.web.visitor import Site, open_site
 
@@ -375,6 +376,19 @@ async def test_refuses_a_port_in_use(site: Site, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=rf"web\.port; port {site.port} is in use"):
         await second.start()
     await second.stop()
+
+
+@pytest.mark.parametrize("passes", range(6))
+async def test_stopping_ends_whoever_comes_at_that_moment(site: Site, passes: int) -> None:
+    with ExitStack() as stack:
+        came = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", site.port), PATIENCE))
+            for _ in range(3)
+        ]
+        for _ in range(passes):  # until they are accepted, have a transport, have passed the door
+            await asyncio.sleep(0)
+        await site.web.stop()
+        assert [hears_the_end(each) for each in came] == [True] * 3
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
