@@ -55,7 +55,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.update": ("app.errors", "app.config", "app.clock", "app.durable"),
     # Of other adapters it knows releases only; the command line, which alone imports it, hands in the rest.
     "app.install": ("app.errors", "app.config", "app.clock", "app.durable", "app.update"),
-    "app.ops": ("app.errors", "app.engine.snapshot", "app.config", "app.clock", "app.aside"),
+    "app.ops": (
+        *("app.errors", "app.engine.snapshot", "app.config", "app.clock", "app.aside"),
+        "app.durable",
+    ),
     "app.compose": ("app", "native"),
     # Safe mode cannot trade: it knows no engine and no venue, and of the journal what was known last.
     "app.safe": (

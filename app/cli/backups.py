@@ -19,10 +19,12 @@ from pathlib import Path
 from app.cli import places, rights
 from app.clock import SystemClock
 from app.config import Secret, read_secret
-from app.errors import Refused, Unable
+from app.errors import PlimsollError, Refused, Unable
 from app.store import backup as backups
 
 FOLDER = "backups"  # below the data folder, unless --to says otherwise
+# Another is being made, one was this second, nothing was traded yet: the service lacks no backup by that.
+NO_FAILURE = ("backup.running", "backup.exists", "store.missing")
 
 
 def back_up(arguments: Namespace) -> int:
@@ -31,9 +33,11 @@ def back_up(arguments: Namespace) -> int:
     folder = (arguments.to or data / FOLDER).absolute()
     made = None
     if not arguments.list:
-        passphrase = _new_passphrase(arguments)
-        with nullcontext() if arguments.to else rights.of(data):  # root may write where the service may not
-            made = backups.back_up(data, folder, SystemClock(), passphrase)
+        with nullcontext() if arguments.to else _told(data, folder):
+            passphrase = _new_passphrase(arguments)
+            # root may write where the service may not
+            with nullcontext() if arguments.to else rights.of(data):
+                made = backups.back_up(data, folder, SystemClock(), passphrase)
     found = backups.names(folder) if folder.exists() else []
     if arguments.json:
         print(json.dumps({"folder": str(folder), "made": made and made.name, "backups": found}))
@@ -42,6 +46,20 @@ def back_up(arguments: Namespace) -> int:
     else:
         print("\n".join(str(folder / name) for name in found) or f"No backup in {folder}.")
     return 0
+
+
+@contextmanager
+def _told(data: Path, folder: Path) -> Iterator[None]:
+    """Whoever looks after the appliance learns why none was made; who sits at a terminal sees it himself."""
+    try:
+        yield
+    except (PlimsollError, OSError) as error:
+        if not sys.stdin.isatty() and getattr(error, "rule", "") not in NO_FAILURE:
+            with rights.of(data):
+                backups.note_failure(folder, str(error))
+        raise
+    with rights.of(data):
+        backups.forget_failure(folder)
 
 
 def restore(arguments: Namespace) -> int:

@@ -25,6 +25,7 @@ from app.errors import PlimsollError, Refused, SettingsError, clean
 from app.install import answers, doctor, removal, steps
 from app.install.host import Door, Host, Image
 from app.install.places import Places
+from app.ops import backups
 from app.ops.exposure import LIVE_STATES
 from app.update.artifact import ARTIFACT_VARIABLE, cache
 from app.web.claim import CODE_FILE, SetupCode
@@ -107,7 +108,10 @@ def examine(arguments: Namespace) -> int:
     root = (arguments.root or Path("/")).absolute()
     places = Places(root)
     host = Image() if arguments.root else Host()
-    patient = doctor.Patient(places, host, SystemClock(), _native, lambda: _journal(places), _page, _health)
+    patient = doctor.Patient(
+        *(places, host, SystemClock(), _native),
+        *(lambda: _journal(places), lambda: _backup(places), _page, _health),
+    )
     found = list(doctor.examine(patient))
     if arguments.json:
         rows = [{"check": name, **finding._asdict()} for name, finding in found]
@@ -251,6 +255,10 @@ def _journal(places: Places) -> str:
     except (PlimsollError, OSError, sqlite3.Error) as error:
         return clean(error)
     return ""
+
+
+def _backup(places: Places) -> str:
+    return dict(backups.troubles(places.data, SystemClock().wall_ns())).get("backup_failed", "")
 
 
 def _page(url: str) -> int:

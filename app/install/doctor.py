@@ -53,7 +53,8 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is looked at. `native`, `journal` return what is wrong ("" = nothing); `page` the HTTP status that
+    """What is looked at. `native`, `journal`, `backup` return what is wrong ("" = nothing), the last of them
+    why the newest backup failed; `page` the HTTP status that
     an URL answers with, `health` the JSON object there; both raise OSError.
     """
 
@@ -62,6 +63,7 @@ class Patient:
     clock: Clock
     native: Callable[[], str]
     journal: Callable[[], str]
+    backup: Callable[[], str]
     page: Callable[[str], int]
     health: Callable[[str], dict[str, Any]]
 
@@ -344,6 +346,8 @@ def _backups(patient: Patient) -> Finding:
     now = datetime.fromtimestamp(patient.clock.wall_ns() // NS, UTC).strftime(BACKUP)
     named = (path.name for path in folder.iterdir() if re.fullmatch(r"\d{8}T\d{6}Z", path.name))
     found = sorted(name for name in named if name <= now)  # one of a clock that was ahead hides no gap
+    if failed := patient.backup():
+        return Finding(BAD, failed, "mend what it names, then sudo systemctl start plimsoll-backup")
     if not found:
         return Finding(LOOK, "none yet", "plimsoll backup")
     made = datetime.strptime(found[-1], BACKUP).replace(tzinfo=UTC)

@@ -273,7 +273,7 @@ def _new_keys(kept: Path, sample: bytes) -> list[str]:
 
 
 def _credentials(job: Install) -> str:
-    """An empty key, in the place and with the rights of the one that comes; that it is empty, the page tells."""
+    """An empty key, in the place and with the rights of the one to come; that it is empty, the page tells."""
     made = not job.places.key.exists()
     if made:
         durable.write(job.places.key, b"", KEY_MODE)

@@ -14,9 +14,14 @@ from app.engine.snapshot import Snapshot
 
 FEED_NS = 300 * NS  # a feed that is down for less repairs itself several times a week
 PENDING_NS = 15 * NS  # a flatten takes about a second; after this long the venue does not answer
+CAUGHT_UP_NS = 3_600 * NS  # after days without power a backup is made once the clock is right
 AGAIN_NS = 600 * NS  # between two tellings of one condition: a flapping link is one message, not forty
 
 URGENT, HIGH, NORMAL = 5, 4, 3  # priorities as ntfy has them: 5 rings through a silent phone
+BACKUPS = {
+    "backup_failed": "Plimsoll: the daily backup failed",
+    "backup_late": "Plimsoll: the daily backup is missing",
+}
 FEED_CODES = frozenset({"stale_feed", "reconnect"})
 
 
@@ -85,7 +90,8 @@ def _conditions(view: Snapshot, sentence: str) -> Iterator[tuple[Alert, int]]:
     if view.journal:
         yield Alert("storage", "Plimsoll: the journal cannot be written", view.journal, URGENT), 0
     for code, words in view.storage.troubles.items():
-        yield Alert(code, "Plimsoll: the disk needs attention", words, HIGH), 0
+        title = BACKUPS.get(code, "Plimsoll: the disk needs attention")
+        yield Alert(code, title, words, HIGH), CAUGHT_UP_NS if code == "backup_late" else 0
     if view.session_open and (codes & FEED_CODES or not view.link_up):
         text = view.link_detail or "no fresh prices"
         yield Alert("feed", "Plimsoll: no prices for five minutes", text, HIGH), FEED_NS

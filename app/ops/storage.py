@@ -1,4 +1,5 @@
-"""The disk under the journal: how worn, how full, how much is written to it, and what of that is too much.
+"""The disk under the journal: how worn, how full, how much is written to it, and what of that is too much;
+and whether the journal's daily copies are made.
 
 Measured, not guarded: what is found here is told and closes nothing; a journal that cannot be written does
 that by itself. Reading may block as long as a sick disk likes, so it has a thread of its own, one reading at
@@ -18,8 +19,9 @@ from itertools import islice
 from pathlib import Path
 
 from app.aside import aside
-from app.clock import NS, Clock, pause
+from app.clock import NS, Clock, SystemClock, pause
 from app.engine.snapshot import StorageView
+from app.ops import backups
 
 LOOK_NS = 60 * NS  # between two readings: nothing here moves faster
 PATIENCE_NS = 10 * NS  # for one reading; a flash card that tidies up pauses for one second
@@ -54,6 +56,7 @@ class Reading:
     life: int = -1  # JEDEC's steps of 10 %, the worse of the two kinds of memory; 0 = not told
     spare: int = -1
     broken: str = ""  # why the folder could not be looked at
+    backups: tuple[tuple[str, str], ...] = ()  # what is wrong with them: code and words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Source:
     data_dir: Path
     sys: Path = Path("/sys")
     proc: Path = Path("/proc/self")
+    wall_ns: Callable[[], int] = SystemClock().wall_ns  # the machine's own, as backups are named by it
 
     def read(self) -> Reading:
         """Everything, blocking. What is missing is -1; a folder that gives an error says so in `broken`."""
@@ -71,9 +75,10 @@ class Source:
         written, machine = _written(self.proc / "io"), _sectors(disk)
         try:
             free, used = shutil.disk_usage(self.data_dir).free, _size(self.data_dir)
+            missed = tuple(backups.troubles(self.data_dir, self.wall_ns()))
         except OSError as error:
             return Reading(-1, -1, written, machine, life, spare, error.strerror or "an I/O error")
-        return Reading(free, used, written, machine, life, spare)
+        return Reading(free, used, written, machine, life, spare, backups=missed)
 
     def _disk(self) -> Path | None:
         """The folder in /sys of the disk that holds the data folder; None where no block device does."""
@@ -180,7 +185,7 @@ class Judge:
             device_written_bytes=self._device.grown(found.device_written, mono_ns),
             worn_percent=found.life * 10 if found.life > 0 else -1,
             spare=found.spare,
-            troubles={code: words for code, (words, _) in self._seen.items()},
+            troubles={**{code: words for code, (words, _) in self._seen.items()}, **dict(found.backups)},
         )
 
 

@@ -19,14 +19,14 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app import durable
 from app.clock import NS, Clock
 from app.config import Secret
-from app.errors import Refused, Theirs, Unable
+from app.errors import Refused, Theirs, Unable, clean
 from app.store import sealing
 from app.store.database import FILE_MODE, unusable
 from app.store.latch import write_latch
@@ -41,6 +41,8 @@ FREE_FACTOR = 2  # free space asked for, in sizes of the files: the copies, and 
 SEALED_FACTOR = 3  # the same when they are sealed: the plain copies lie there for a moment too
 FOLDER_MODE = 0o700
 LOGS = ("wal", "shm", "journal")  # beside a file; played into another of its name they would ruin it
+FAILURE = ".failure"  # in a folder of backups: why the last one failed, for those who look after it
+FAILURE_LIMIT = 500  # characters of it
 _NAME = "%Y%m%dT%H%M%SZ"
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 _FILES = (STATE, MARKET)
@@ -75,6 +77,18 @@ def back_up(data_dir: Path, folder: Path, clock: Clock, passphrase: Secret | Non
         for old in expired(each for each in names(folder) if each <= made.name):
             shutil.rmtree(folder / old, ignore_errors=True)
     return made
+
+
+def note_failure(folder: Path, words: str) -> None:
+    """Leave in `folder` why a backup failed. A disk that does not take even that is told of by others."""
+    with suppress(OSError):
+        durable.write(folder / FAILURE, f"{clean(words, FAILURE_LIMIT)}\n".encode(), FILE_MODE)
+
+
+def forget_failure(folder: Path) -> None:
+    """The last one was made."""
+    with suppress(OSError):
+        (folder / FAILURE).unlink(missing_ok=True)
 
 
 def _fill(data_dir: Path, begun: Path, passphrase: Secret | None) -> None:

@@ -136,11 +136,14 @@ def update(view: UpdateView) -> str:
 
 
 def storage(view: StorageView) -> str:
-    """The disk: what is wrong with it, else "5.1 GB free, 12 MB written today"; "" before it was measured."""
+    """The disk: what is wrong with it, else what is free and was written; "" before it was measured. What was
+    written is counted by the process, so no more than since its start.
+    """
     if view.troubles:
         return "; ".join(view.troubles.values())
     free = f"{view.free_bytes / 1e9:.1f} GB free" if view.free_bytes >= 0 else ""
-    written = f"{view.written_bytes / 1e6:.0f} MB written today" if view.written_bytes >= 0 else ""
+    megabytes = f"{view.written_bytes / 1e6:.0f} MB"
+    written = f"{megabytes} written (since the start, a day at most)" if view.written_bytes >= 0 else ""
     worn = f"{view.worn_percent} % worn" if view.worn_percent >= 0 else ""
     return ", ".join(filter(None, (free, written, worn)))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app.cli import main
 from app.clock import SystemClock
+from app.ops.backups import troubles
 from app.store import open_journal, sealing
 from app.store.lock import InstanceLock
 from tests.store.records import durable, fill
@@ -48,6 +50,37 @@ def test_backs_up_lists_and_restores(data: Path, capsys: pytest.CaptureFixture[s
     assert main(["status", "--json", *where]) == 0
     status = json.loads(said(capsys))
     assert not status["armed"] and [reason["code"] for reason in status["reasons"]] == ["halt"]
+
+
+def test_leaves_why_it_failed_for_the_service_until_one_is_made(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--data-dir", str(data)]
+    (data / "backups").mkdir()
+    assert main(["backup", "--passphrase-file", str(tmp_path / "none"), *where]) == 2
+    (words,) = dict(troubles(data, SystemClock().wall_ns())).values()
+    assert "failed: setting --passphrase-file" in words and "No such file" in words
+    assert main(["backup", "--to", str(tmp_path / "stick"), *where]) == 0  # not the daily one
+    assert main(["backup", "--list", *where]) == 0
+    assert dict(troubles(data, SystemClock().wall_ns()))
+    assert main(["backup", *where]) == 0
+    assert not dict(troubles(data, SystemClock().wall_ns()))
+    assert len(list((data / "backups").iterdir())) == 1
+
+
+def test_that_nothing_was_traded_yet_is_no_failure_of_backups(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    assert main(["backup", "--data-dir", str(tmp_path)]) == 1
+    assert not dict(troubles(tmp_path, SystemClock().wall_ns()))
+
+
+def test_whoever_sits_at_a_terminal_is_told_there(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data / "backups").mkdir()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    typed = iter(["a good passphrase", "another one"])
+    monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
+    assert main(["backup", "--encrypt", "--data-dir", str(data)]) == 3
+    assert not dict(troubles(data, SystemClock().wall_ns()))
 
 
 def test_fails_in_words(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

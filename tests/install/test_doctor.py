@@ -43,6 +43,7 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
     well = {
         "native": lambda: "",
         "journal": lambda: "",
+        "backup": lambda: "",
         "page": lambda _: 200,
         "health": lambda _: {"ok": True},
     }
@@ -189,6 +190,12 @@ def test_judges_the_wear_of_the_flash(patient: Patient, life: str, state: str) -
 def test_judges_the_last_backup(patient: Patient, name: str, state: str) -> None:
     (patient.places.data / "backups" / name).mkdir()
     assert found(patient)["backups"].state == state
+
+
+def test_names_why_the_last_backup_failed(patient: Patient) -> None:
+    (patient.places.data / "backups/20261118T120000Z").mkdir()
+    ill = dataclasses.replace(patient, backup=lambda: "the backup of today failed: no space")
+    assert found(ill)["backups"][:2] == (BAD, "the backup of today failed: no space")
 
 
 def test_a_backup_of_a_clock_that_was_ahead_hides_no_gap(patient: Patient) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.clock import NS
 from app.engine.snapshot import GoalView, ReasonView, Snapshot, StorageView, UpdateView
-from app.ops.alerts import AGAIN_NS, FEED_NS, HIGH, PENDING_NS, Alerts
+from app.ops.alerts import AGAIN_NS, CAUGHT_UP_NS, FEED_NS, HIGH, PENDING_NS, Alerts
 from tests.web.pictures import ACTIVE
 
 FINE = replace(ACTIVE, mode="live", clock="system", account=None, positions=(), orders=())
@@ -40,6 +40,8 @@ def told(alerts: Alerts, view: Snapshot, at_s: float) -> list[str]:
         (seen(journal="disk full", reasons=because("journal")), "storage", 0),
         (seen(storage=StorageView(troubles={"storage_wear": "90 % spent"})), "storage_wear", 0),
         (seen(storage=StorageView(troubles={"storage_slow": "no answer"})), "storage_slow", 0),
+        (seen(storage=StorageView(troubles={"backup_failed": "no space"})), "backup_failed", 0),
+        (seen(storage=StorageView(troubles={"backup_late": "26 hours"})), "backup_late", CAUGHT_UP_NS),
         (seen(reasons=because("stale_feed", kind="condition")), "feed", FEED_NS),
         (seen(link_up=False), "feed", FEED_NS),
         (seen(update=UpdateView(failed="0.2.0 was taken back")), "update_failed", 0),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.clock import VirtualClock
 from app.engine.snapshot import StorageView
 from app.ops import storage
+from app.ops.backups import LATE_NS
 from app.ops.storage import (
     DAY_NS,
     ENTRIES_MAX,
@@ -106,6 +107,14 @@ def test_knows_less_on_a_machine_without_emmc_and_says_so_of_a_folder_that_is_go
     assert found == Reading(free=found.free, used=0)
     data.rmdir()
     assert source.read() == Reading(broken="No such file or directory")
+
+
+def test_tells_of_the_backups_for_as_long_as_they_are_amiss_and_no_longer(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    now = int((tmp_path / "backups").stat().st_mtime) * 1_000_000_000
+    late, judge = Source(tmp_path, wall_ns=lambda: now + 2 * LATE_NS), Judge()
+    assert list(judge.view(late.read(), 0).troubles) == ["backup_late"]
+    assert not judge.view(Source(tmp_path, wall_ns=lambda: now).read(), 1).troubles
 
 
 def test_really_reads_this_machine(tmp_path: Path) -> None:
