@@ -81,17 +81,16 @@ class Appliance(Machine):
 
     def stranger(self) -> dict[str, int]:
         """How the page answers who has not logged in, by path; the service trades before and after."""
-        self.plimsoll("rearm")
-        self.active()
+        self.rearm()
         found = {path: self.visit(path, port=PORT)[0] for path in ("/", "/api/snapshot")}
         wrong = {"code": "AAAA-AAAA-AAAA-AAAA", "password": PASSWORD}
         found |= {path: self.post(path, wrong)[0] for path in PRIVILEGED}
-        assert self.told()["state"] == "active"
+        self.active()
         found["/api/stop-entries"] = self.post("/api/stop-entries")[0]
-        self.until(lambda: self.told()["state"] != "active", "the entries' stop")
+        self.stopped()
         found["/api/rearm"] = self.post("/api/rearm", wrong)[0]
-        assert self.told()["state"] != "active"
-        self.plimsoll("rearm")
+        self.stopped()
+        self.rearm()
         return found
 
     def claim(self, printed: str) -> None:
@@ -143,9 +142,26 @@ class Appliance(Machine):
 
         return int(self.until(found, "the service is ready")["ActiveEnterTimestampMonotonic"]) / 1e6
 
+    def rearm(self) -> None:
+        """As the owner does it, once the service has compared its books, and until it trades."""
+        self.until(lambda: self.told().get("synced"), "the books compared")
+        self.plimsoll("rearm")
+        self.active()
+
     def active(self) -> None:
         """Until it trades."""
-        self.until(lambda: self.told().get("state") == "active", "trading is active")
+        self._in_state("active")
+
+    def halted(self) -> None:
+        """Until it says that it is halted."""
+        self._in_state("halted")
+
+    def stopped(self) -> None:
+        """Until a person's word stops the entries."""
+        self.until(lambda: "halt" in self.reasons(), "the stop of a person")
+
+    def _in_state(self, state: str) -> None:
+        self.until(lambda: self.told().get("state") == state, f"the state {state}")
 
     def resident_bytes(self) -> int:
         """The service's memory."""

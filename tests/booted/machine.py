@@ -33,6 +33,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,10 @@ BOOT_S = 90.0  # three seconds on an idle machine
 STOP_S = 60.0
 COMMAND_S = 120.0
 PAUSE_S = 0.05  # between two questions
+ANSWER_S = 60.0  # for the page
+# What happens by the hour would happen in whichever test runs then.
+BY_THE_HOUR = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "plimsoll-backup", "plimsoll-update")
+HOURLESS = "[Timer]\nOnCalendar=\nOnCalendar=2099-01-01\n"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("-m", "-u", "-i", "-n", "-p", "-C")
 CGROUP = Path("/sys/fs/cgroup")
@@ -63,7 +68,7 @@ set -e
 umount -R {CGROUP} 2>/dev/null || true
 mount -t cgroup2 none {CGROUP}
 mount -t tmpfs none /run
-mkdir {CGROUP}/$1
+mkdir -p {CGROUP}/$1
 echo $$ >{CGROUP}/$1/cgroup.procs
 ip link set lo up
 exec setpriv --pdeathsig KILL systemd-nspawn --quiet --directory="$2" --machine=plimsoll --boot \\
@@ -98,6 +103,8 @@ class Machine:
         roots.copy(system, self.root)
         self.write("/etc/systemd/network/10-lan.network", NETWORK)
         self.write("/etc/tmpfiles.d/clock.conf", f"f {SYNCHRONIZED}\n")  # the host keeps the time
+        for timer in BY_THE_HOUR:
+            self.write(f"/etc/systemd/system/{timer}.timer.d/90-hourless.conf", HOURLESS)
 
     def __enter__(self) -> Self:
         return self
@@ -176,9 +183,8 @@ class Machine:
         if self._nspawn is None:
             return
         for pid in (self.leader, self._nspawn.pid):
-            with contextlib.suppress(ProcessLookupError):
-                if pid:
-                    os.kill(pid, signal.SIGKILL)
+            if pid:
+                _end(pid)
         self._over()
 
     # Questions and commands.
@@ -216,7 +222,8 @@ class Machine:
         return self.show(unit, name)[name]
 
     def journal(self, unit: str = "", *words: str) -> str:
-        """The log of this boot: of a unit, or everything."""
+        """The log of this boot: of a unit, or everything that was said until now."""
+        self.run("journalctl", "--sync")
         chosen = ("--unit", unit) if unit else ()
         return self.run(
             "journalctl", "--boot", "--no-pager", "--output=short-monotonic", *chosen, *words
@@ -226,7 +233,7 @@ class Machine:
         """The end of what the machine's console showed."""
         return self._console.read_text(errors="replace")[-8_000:] if self._console.exists() else ""
 
-    def until(self, true: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    def until(self, true: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
         """The first true answer of `true`. Fails with the log when none came in time."""
         pause, end_ns = threading.Event(), time.monotonic_ns() + round(seconds * 1e9)
         while True:
@@ -274,7 +281,7 @@ class Machine:
             "path": path,
             "body": body,
             "headers": {name.replace("_", "-"): value for name, value in headers.items()},
-            "timeout": 30,
+            "timeout": ANSWER_S,
         }
         done = self.on_lan(sys.executable, "-I", "-c", VISIT, text=json.dumps(asked))
         assert done.returncode == 0, done.stderr
@@ -321,6 +328,22 @@ class Machine:
         self._nspawn.wait(STOP_S)
         self._nspawn, self.leader = None, 0
         _drop_group(self._group)
+
+
+def _end(pid: int) -> None:
+    """Kill a process and return when it is gone: the first one of a space goes after every other in it."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        gone = select.poll()
+        gone.register(handle, select.POLLIN)
+        assert gone.poll(STOP_S * 1_000), f"process {pid} was killed and lives after {STOP_S} s"
+    finally:
+        os.close(handle)
 
 
 def _first_processes(parent: int) -> Iterator[int]:

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 
@@ -32,6 +33,9 @@ PACKAGES = (
 )
 TOOLS = ("systemd-nspawn", "debootstrap", "unshare", "nsenter", "setpriv", "ip")
 MAKING_S = 900  # 45 s on a good line
+ATTEMPTS, PAUSE_S = 3, 20.0  # a mirror that is being renewed, a line that hiccups
+# Whatever it mounts and starts ends with it, also when it is killed in the middle.
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 UNWANTED = ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale")
 MEMORY = Path("/dev/shm")
 PREFIX = "plimsoll-booted-"
@@ -100,25 +104,38 @@ def copy(folder: Path, to: Path) -> None:
 
 def _make(folder: Path, suite: str) -> None:
     scratch = folder.with_name(folder.name + ".new")
-    shutil.rmtree(scratch, ignore_errors=True)
     try:
-        words = ("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}")
+        for attempt in range(ATTEMPTS):
+            threading.Event().wait(PAUSE_S if attempt else 0)
+            shutil.rmtree(scratch, ignore_errors=True)
+            trouble = _debootstrap(scratch, suite)
+            if not trouble:
+                break
+        else:
+            raise UnavailableError(f"debootstrap {suite}: {trouble}")
+        for path in UNWANTED:
+            shutil.rmtree(scratch / path, ignore_errors=True)
+        scratch.rename(folder)
+    except debian.UnavailableError as error:
+        raise UnavailableError(f"debootstrap {suite}: {error}") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _debootstrap(folder: Path, suite: str) -> str:
+    """The system into `folder`; what went wrong, "" = nothing."""
+    words = ("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}")
+    try:
         made = subprocess.run(
-            [*words, suite, str(scratch), debian.mirror()],
+            [*APART, *words, suite, str(folder), debian.mirror()],
             capture_output=True,
             text=True,
             timeout=MAKING_S,
             check=False,
         )
-        if made.returncode:
-            raise UnavailableError(f"debootstrap {suite}: {(made.stdout + made.stderr).strip()[-400:]}")
-        for path in UNWANTED:
-            shutil.rmtree(scratch / path, ignore_errors=True)
-        scratch.rename(folder)
-    except (debian.UnavailableError, subprocess.TimeoutExpired) as error:
-        raise UnavailableError(f"debootstrap {suite}: {error}") from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    except subprocess.TimeoutExpired as error:
+        return str(error)
+    return (made.stdout + made.stderr).strip()[-400:] if made.returncode else ""
 
 
 def _enable(folder: Path, unit: str) -> None:

@@ -22,8 +22,7 @@ def test_installs_runs_and_comes_back_on_debian_12(
         box.set_up()
         assert "BAD" not in box.plimsoll("doctor")
         assert "Unknown" not in box.run("systemd-analyze", "verify", "--man=no", SERVICE, SAFE).stderr
-        box.plimsoll("rearm")
-        box.active()
+        box.rearm()
         before = box.pid
         killed = box.kill()
         ready = box.ready(other_than=before)

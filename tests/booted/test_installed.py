@@ -17,7 +17,7 @@ from tests.booted.appliance import (
     Appliance,
 )
 from tests.booted.conftest import Installed
-from tests.booted.machine import ADDRESS
+from tests.booted.machine import ADDRESS, BY_THE_HOUR
 from tests.booted.outcomes import Outcomes
 
 UNIT = f"/etc/systemd/system/{SERVICE}"
@@ -31,7 +31,10 @@ asker.sendto(struct.pack(">6H", 1, 0, 1, 0, 0, 0) + name + struct.pack(">2H", 1,
 print(socket.inet_ntoa(asker.recv(1500)[-4:]))
 """
 # What an uninstall without --purge says it keeps; the journal of systemd and what this test put there itself.
-KEPT = (DATA, "/var/lib/plimsoll-update", "/etc/plimsoll", "/var/log/journal", FILE)
+KEPT = (
+    *(DATA, "/var/lib/plimsoll-update", "/etc/plimsoll", "/var/log/journal", FILE),
+    *(f"/etc/systemd/system/{timer}.timer.d" for timer in BY_THE_HOUR),
+)
 
 
 def test_installs_and_says_where_the_page_is(installing: Installed) -> None:
@@ -65,6 +68,12 @@ def test_the_page_is_found_by_name_from_the_lan(box: Appliance) -> None:
     assert box.visit("/", port=PORT, Host="evil.example")[0] in (400, 403, 421)
 
 
+def test_nothing_happens_by_the_hour(box: Appliance) -> None:
+    """Not here, where the tests of any hour of any day are the same."""
+    elapse = {timer: box.value(f"{timer}.timer", "NextElapseUSecRealtime") for timer in BY_THE_HOUR}
+    assert [timer for timer, when in elapse.items() if "2099" not in when] == []
+
+
 def test_the_lan_may_read_and_stop_entries_until_a_login_exists(installing: Installed) -> None:
     answered = dict(installing.answered)
     assert [answered.pop(path) for path in ("/", "/api/snapshot", "/api/stop-entries")] == [200, 200, 200]
@@ -77,7 +86,7 @@ def test_who_logs_in_may_halt_and_nobody_else(box: Appliance) -> None:
     cookie = box.log_in()
     assert box.visit("/api/snapshot", port=PORT, Cookie=cookie)[0] == 200
     assert box.post("/api/halt", Cookie=cookie)[0] == 200
-    box.until(lambda: box.told()["state"] == "halted", "the halt")
+    box.halted()
 
 
 def test_the_key_is_for_the_unit_alone(box: Appliance) -> None:
@@ -105,7 +114,7 @@ def test_an_empty_key_is_told_and_a_missing_one_made(box: Appliance, outcomes: O
     box.write(KEY, "demo-key\n", 0o600)
     box.systemctl("reset-failed")
     box.systemctl("restart", SERVICE)
-    assert "safe" not in box.told()
+    box.until(lambda: "state" in box.told(), "the service, which is not in safe mode")
 
 
 def test_a_unit_edited_by_hand_is_found_and_put_right(box: Appliance, outcomes: Outcomes) -> None:
@@ -141,7 +150,8 @@ def test_a_board_at_a_usb_port_is_let_in_and_missed(box: Appliance, outcomes: Ou
     box.ready()
     assert exposure(box) <= 1.4
     box.until(lambda: "panel" in box.reasons() or "board" in box.status_line(), "the missing board is told")
-    assert box.told()["state"] == "halted" and box.page()[0] == 200
+    box.halted()
+    assert box.page()[0] == 200
     refused = box.run("plimsoll", "rearm", check=False)
     assert refused.returncode == 3, refused.stdout + refused.stderr
     outcomes.tell(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from tests.booted import roots
 from tests.booted.machine import ADDRESS, Machine
 
 
@@ -38,3 +41,23 @@ def test_keeps_the_disk_over_a_reboot_and_a_cut(trixie: Path, tmp_path: Path) ->
         assert (
             len(machine.run("journalctl", "--list-boots", "--no-pager", "--quiet").stdout.splitlines()) == 3
         )
+
+
+def test_a_mirror_that_fails_is_asked_again_within_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["404 Not Found", "404 Not Found", ""]
+
+    def debootstrap(folder: Path, suite: str) -> str:
+        assert not folder.exists(), "what the attempt before left"
+        folder.mkdir()
+        return answers.pop(0)
+
+    monkeypatch.setattr(roots, "PAUSE_S", 0)
+    monkeypatch.setattr(roots, "_debootstrap", debootstrap)
+    roots._make(tmp_path / "root", "trixie")
+    assert (tmp_path / "root").is_dir() and answers == []
+    answers += ["no route"] * roots.ATTEMPTS
+    with pytest.raises(roots.UnavailableError, match="no route"):
+        roots._make(tmp_path / "other", "trixie")
+    assert answers == [] and [path.name for path in tmp_path.iterdir()] == ["root"]
