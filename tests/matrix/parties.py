@@ -21,12 +21,10 @@ import pytest
 from board.build import NoCompilerError, build
 from tests import micropython
 from tests.board import qemu
-from tests.guards import ROOT
+from tests.guards import PATIENCE, ROOT
 from tests.mcu.virtual import Virtual, started
 
-ANSWER_S = 20.0  # for what takes a millisecond: the machine may stall
 PAUSE_S = 0.005  # between two looks at a board that others are busy with
-STOP_S = 5.0
 HOLDS = 2  # rows that held, on one engine: the next one may add a hold by a stall
 
 
@@ -78,8 +76,8 @@ class DeskProcess:
         out = self._process.stdout
         assert out is not None
         while b"\n" not in self._said:
-            ready = select.select([out], [], [], ANSWER_S)[0]
-            assert ready, f"the desk did not answer within {ANSWER_S} s"
+            ready = select.select([out], [], [], PATIENCE)[0]
+            assert ready, f"the desk did not answer within {PATIENCE} s"
             more = os.read(out.fileno(), 65_536)
             assert more, f"the desk ended: {Path(self._log.name).read_text()[-2000:]}"
             self._said += more
@@ -96,7 +94,7 @@ class DeskProcess:
     def kill(self) -> None:
         """SIGKILL; idempotent."""
         self._process.kill()
-        self._process.wait(STOP_S)
+        self._process.wait(PATIENCE)
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
                 stream.close()

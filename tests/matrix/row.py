@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.mcu import messages
+from tests.guards import PATIENCE
 from tests.matrix.faults import FLOODS, MEGABIT, End, Fault
 from tests.matrix.parties import Parties
 
-PATIENCE_S = 30.0  # for anything; it takes well below a second, a megabit to the slowest board some
 QUIET_FRAMES = 4  # good ones of the host while the healed board must stay off: about 200 ms
 BLOCKED_MS = 100.0  # the loop's longest callback, by the design
 SILENCE_MS = 250  # from the last sign of life to the hold
@@ -95,7 +95,7 @@ class Row:
         raise AssertionError(f"the output does not follow the state: {told}")
 
     def _until(self, condition: Callable[[], Any], both: bool = True) -> None:
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE
         self._look(both)
         while not condition():
             assert time.monotonic() < end, f"{self._fault.name}: {self.host} {self.board} {self._before}"

@@ -17,9 +17,9 @@ from app.mcu.link import Link
 from app.mcu.native_codec import NativeCodec
 from app.mcu.shipped import Shipped
 from board.micropython.board import Board
+from tests.guards import PATIENCE
 
 CLOSED, OPEN, ONLY_A = 3, 0, 1
-PATIENCE_S = 10  # of real time, for what takes none
 WATCHDOG_MS = 250  # P_WATCHDOG_MS of the protocol
 IDENTITY = (bytes(range(8)), 1, 77)
 
@@ -106,7 +106,7 @@ class Rig:
             await self.run(100)
         finally:
             self._task.cancel()  # its farewell waits for our clock, which may have stopped
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(self._task, return_exceptions=True)
 
     async def run(self, ms: int) -> None:

@@ -74,7 +74,6 @@ async def linked(settings: Board) -> AsyncIterator[Listener]:
 
         beats = asyncio.create_task(_beat(link, clock))
         link.connect(engine)
-        link.show(ACTIVE)
         task = asyncio.create_task(link.run())
         try:
             yield engine
@@ -85,8 +84,9 @@ async def linked(settings: Board) -> AsyncIterator[Listener]:
 
 
 async def _beat(link: Link, clock: SystemClock) -> None:
-    """The engine's timer."""
+    """The engine's timer; the engine resumes, for a busy machine may be silent for 200 ms."""
     while True:
+        link.show(ACTIVE)
         link.heartbeat(clock.mono_ns())
         await asyncio.sleep(HEARTBEAT_NS / 1e9)
 
