@@ -6,13 +6,14 @@ be interrupted anywhere and is completed by its next run.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from app import durable
-from app.errors import Refused
+from app.errors import Refused, Theirs
 from app.install import units
 from app.install.host import Door
 from app.install.places import OWN_UNITS, UPDATE_USER, USER, Places, user_id
@@ -59,10 +60,16 @@ def _ours(places: Places) -> list[Path]:
 
 
 def _stop(job: Removal) -> str:
-    names = [path.name for path in _ours(job.places)]
+    found = _ours(job.places)
+    masked = [path.name for path in found if os.path.realpath(path) == os.devnull]
+    names = [path.name for path in found if path.name not in masked]
     if names:
         job.host.run("systemctl", "disable", "--now", *names)
-    return ", ".join(names)
+    for name in masked:  # which systemd does not disable; its links go with the units
+        job.host.says("systemctl", "stop", name)
+        if job.host.says("systemctl", "is-active", "--quiet", name):
+            raise Theirs("systemctl stop", f"{name} is masked and still runs")
+    return "; masked, now stopped too: ".join(filter(None, (", ".join(names), ", ".join(masked))))
 
 
 def _units(job: Removal) -> str:
@@ -81,13 +88,15 @@ def _made(job: Removal) -> Iterator[Path]:
     named = [job.places.units / name for name in units.OURS]
     if job.purge:
         named += job.places.units.glob(f"{OWN_UNITS}*.d/*")
+    for unit in _ours(job.places):  # what disabling one that is masked has left
+        named += job.places.units.glob(f"*.wants/{unit.name}")
     named += [job.places.rules / RULES_FILE, job.places.command]
     named += (job.places.root / STAMPS).glob(f"stamp-{OWN_UNITS}*")
     yield from (path for path in dict.fromkeys(named) if path.exists() or path.is_symlink())
 
 
 def _drop_empty(folder: Path, units_folder: Path) -> None:
-    if folder.parent == units_folder and folder.suffix == ".d" and not any(folder.iterdir()):
+    if folder.parent == units_folder and folder.suffix in (".d", ".wants") and not any(folder.iterdir()):
         folder.rmdir()
 
 

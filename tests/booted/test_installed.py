@@ -166,7 +166,10 @@ def test_leaves_nothing_but_what_it_says(installed: Path, trixie: Path, tmp_path
     with Appliance(installed, tmp_path) as box:
         box.boot()
         box.ready()
+        box.run("ln", "-sf", "/dev/null", "/etc/systemd/system/plimsoll-update.timer")
+        box.systemctl("daemon-reload")
         said = box.plimsoll("uninstall")
+        assert "masked, now stopped too: plimsoll-update.timer" in said
         assert f"Kept: /etc/plimsoll, {DATA}, /var/lib/plimsoll-update" in said
         assert box.visit("/", port=PORT)[0] == 0
         assert box.run("systemctl", "list-unit-files", "--no-legend", "plimsoll*", check=False).stdout == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Refused
+from app.errors import Refused, Theirs
 from app.install import removal
 from app.install.places import Places
 from app.install.removal import Removal
@@ -40,6 +40,31 @@ def test_stops_and_removes_what_was_installed_and_keeps_what_is_the_owners(place
     assert not host.known("enabled") and not host.known("active")
     assert (places.data / "state.db").exists() and places.settings.exists() and places.key.exists()
     assert removal.kept(places) == ["/etc/plimsoll", "/var/lib/plimsoll", "/var/lib/plimsoll-update"]
+
+
+def masked(places: Places, name: str) -> None:
+    """As `ln -s /dev/null` does it, with the link that had it started at boot still there."""
+    (places.units / name).unlink()
+    (places.units / name).symlink_to("/dev/null")
+    (places.units / "timers.target.wants").mkdir()
+    (places.units / f"timers.target.wants/{name}").symlink_to(places.units / name)
+
+
+def test_goes_on_at_a_masked_unit_and_names_it(places: Places) -> None:
+    masked(places, "plimsoll-update.timer")
+    said = remove(places)
+    assert said["stop"].endswith("; masked, now stopped too: plimsoll-update.timer")
+    assert [path.name for path in places.units.rglob("*")] == ["plimsoll.service.d", "override.conf"]
+    host = Machine(places.root)
+    assert not host.known("active")
+
+
+def test_ends_at_a_masked_unit_that_still_runs(places: Places) -> None:
+    masked(places, "plimsoll-update.timer")
+    Machine(places.root).remember("stuck", {"plimsoll-update.timer"})
+    with pytest.raises(Theirs, match=r"plimsoll-update\.timer is masked and still runs"):
+        remove(places)
+    assert places.home.exists()
 
 
 def test_takes_away_what_systemd_and_the_installers_file_kept(places: Places, tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from app.clock import SystemClock
+from app.errors import Theirs
 from app.install import steps, units
 from app.install.places import Places
 from app.update.artifact import MANIFEST, Manifest, manifest_of
@@ -98,6 +100,9 @@ class Machine:
             case ("systemctl", "enable", *names):
                 self.remember("enabled", {*self.known("enabled"), *names})
             case ("systemctl", "disable", "--now", *names):
+                for name in names:
+                    if os.path.realpath(self.root / "etc/systemd/system" / name) == os.devnull:
+                        raise Theirs("systemctl disable", f"Unit {name} is masked.")
                 self.remember("enabled", self.known("enabled") - {*names})
                 self.remember("active", self.known("active") - {*names})
             case ("systemctl", "--no-block", "start" | "restart" as what, *names):
@@ -114,6 +119,10 @@ class Machine:
     def says(self, *command: str) -> bool:
         if command[1] == "reset-failed":
             return True
+        if command[1] == "stop":
+            if (stuck := command[-1] in self.known("stuck")) is False:
+                self.remember("active", self.known("active") - {command[-1]})
+            return not stuck
         what = {"is-enabled": "enabled", "is-active": "active"}[command[1]]
         return command[-1] in self.known(what)
 
