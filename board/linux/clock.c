@@ -4,7 +4,11 @@
 
 #include <time.h>
 
-enum { GAP_US = 10000 }; /* between two looks at the clock: the loop turns every millisecond, frozen or not */
+#include "../protocol.h"
+
+/* Between two looks at the clock, which the loop takes every millisecond, frozen or not: as much as makes a beat due, so
+ * that a process which rarely runs says no less. */
+enum { GAP_US = P_BEAT_MS * 1000 };
 
 static uint64_t monotonic_us(void)
 {

@@ -7,12 +7,14 @@ import json
 import random
 import time
 
-from app.mcu import messages
+from app.mcu import messages, session
 from board.micropython import firmware, lights, line
 from board.micropython.board import Board
 
 WATCHDOG_MS = 250  # unfed for this long the board is reset
-GAP_MS = 10  # between two looks at the clock: the runner turns every millisecond, frozen or not
+# Between two looks at the clock, which the runner takes every millisecond, frozen or not: as much as makes a
+# beat due, so that a process which rarely runs says no less.
+GAP_MS = session.BEAT_MS
 FOREVER_MS = 1 << 60
 COUNTERS = ("good", "bad", "duplicate", "looped", "wrong_session", "wrong_version")
 
