@@ -23,6 +23,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.clock": ("app.errors",),
     "app.durable": (),
     "app.aside": (),
+    "app.listeners": (),
     "app.config": ("app.errors",),
     "app.domain": ("app.errors", "native"),
     "app.risk": ("app.errors", "app.domain", "native"),
@@ -32,7 +33,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.venues": (),
     "app.venues.topstepx": ("app.errors", "app.domain", *PORTS, "app.config", "app.clock", "native"),
     "app.venues.tradernet": ("app.errors", "app.domain", *PORTS, "app.config", "app.clock", "native"),
-    "app.simulator": ("app.errors", "app.domain", "native", "app.clock"),
+    "app.simulator": ("app.errors", "app.domain", "native", "app.clock", "app.listeners"),
     "app.backtest": (
         *("app.errors", "app.engine", "app.simulator", "app.risk", "app.strategies", "app.domain"),
         *("app.clock", "app.config", "native"),
@@ -50,7 +51,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "app.mcu.session": ("app.mcu.frame", "app.mcu.messages"),
     "app.web": (
         *("app.errors", *PORTS, "app.engine.snapshot", "app.engine.commands"),
-        *("native", "app.config", "app.clock", "app.durable"),
+        *("native", "app.config", "app.clock", "app.durable", "app.listeners"),
     ),
     "app.update": ("app.errors", "app.config", "app.clock", "app.durable"),
     # Of other adapters it knows releases only; the command line, which alone imports it, hands in the rest.

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from app import listeners
 from app.clock import MAX_RATE, MS, NS, Clock, SystemClock
 from app.domain.calendar import NEW_YORK, TradingCalendar
 from app.domain.instruments import by_symbol, symbols_like
@@ -138,26 +139,30 @@ class Simulator:
             handler_cancellation=False,
             shutdown_timeout=SHUTDOWN_S,
         )
+        self._listening: list[asyncio.Server] = []
 
     async def start(self, port: int) -> str:
         """Listen; returns the base URL. Raises Later when the port is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, port)
+        serve = self._runner.server
+        assert serve is not None
         try:
-            await site.start()
+            self._listening.append(await asyncio.get_running_loop().create_server(serve, HOST, port))
         except OSError as error:
             await self.stop()
             raise Later(
                 f"port {port}", f"cannot listen: {error.strerror}; choose another with --port"
             ) from None
         self.pump.turn()
-        return f"http://{HOST}:{self._runner.addresses[0][1]}"
+        return f"http://{HOST}:{self._listening[0].sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """Safe to call twice; every connection is gone afterwards."""
         self.pump.stop()
         self.server.close()
         self.hubs.close()
+        await listeners.close(self._listening)
+        self._listening.clear()
         await self._runner.cleanup()
         await asyncio.sleep(0)  # a transport that was told to close does so on the loop's next pass
 

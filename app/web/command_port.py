@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from app import listeners
 from app.engine.ports import Reader
 from app.errors import PlimsollError, Refused, SettingsError
 
@@ -48,7 +49,7 @@ class CommandPort:
         self._path = data_dir / SOCKET_FILE
         self._commands, self._reader = commands, reader
         self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Raises SettingsError when the folder cannot hold a socket."""
@@ -65,10 +66,12 @@ class CommandPort:
         if server is None:
             return
         self._path.unlink(missing_ok=True)
-        server.close()
-        for task in list(self._serving):
+        await listeners.close([server])
+        serving = dict(self._serving)
+        for task, writer in serving.items():
             task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+            writer.close()  # here too: a task that is cancelled before it began closes nothing
+        await asyncio.gather(*serving, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A plain function: a coroutine here would become a task that nobody owns."""
@@ -76,8 +79,8 @@ class CommandPort:
             writer.close()
             return
         task = asyncio.create_task(self._serve(reader, writer), name="command")
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        self._serving[task] = writer
+        task.add_done_callback(self._serving.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

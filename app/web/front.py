@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from app import listeners
 from app.clock import NS, Clock
 from app.errors import LoginRefused, PlimsollError, RateLimited, Refused, SettingsError, clean
 from app.web import guard
@@ -123,8 +124,7 @@ class Front:
 
     async def stop(self) -> None:
         """End every connection. Idempotent."""
-        for listener in self._listeners:
-            listener.close()
+        await listeners.close(self._listeners)
         self._listeners.clear()
         if self._http is not None:
             await self._http.shutdown(STOP_SECONDS)
