@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from app import listeners
 from app.clock import MS, NS, SystemClock
 from app.config import TopstepX as Settings
 from app.domain.orders import Bracket, Order, OrderState, OrderType, Side
@@ -273,19 +274,28 @@ class ScriptedVenue:
         app.router.add_post("/hubs/market/negotiate", self.market.negotiate)
         app.router.add_get("/api/Status/ping", _pong)
         app.router.add_post("/{path:.*}", self._post)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            self.over.set()
-            for socket in self.user.sockets + self.market.sockets:
-                if not socket.closed and socket._req is not None and socket._req.transport is not None:
-                    socket._req.transport.abort()
-            await runner.cleanup()
+        async with served(app) as self.url:
+            try:
+                yield self
+            finally:
+                self.over.set()
+                for socket in self.user.sockets + self.market.sockets:
+                    if not socket.closed and socket._req is not None and socket._req.transport is not None:
+                        socket._req.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """The application on a port of this machine, by its URL; a client may be connecting when it ends."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    assert runner.server is not None
+    listening = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        await listeners.close([listening])
+        await runner.cleanup()
 
 
 async def _pong(_: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from app.errors import SettingsError, Theirs, Unreachable
 from app.venues.topstepx import simclock
 from app.venues.topstepx.simclock import SimulatorClock, require_loopback
 from tests.guards import PATIENCE
+from tests.venues.topstepx.scripted import served
 
 START = 1_795_000_000 * NS
 
@@ -50,14 +51,11 @@ class ClockServer:
         app = web.Application()
         app.router.add_get("/sim/clock", self.read)
         app.router.add_get("/sim/clock/events", self.events)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        finally:
-            self.over.set()
-            await runner.cleanup()
+        async with served(app) as url:
+            try:
+                yield f"{url}/"
+            finally:
+                self.over.set()
 
 
 @contextlib.asynccontextmanager

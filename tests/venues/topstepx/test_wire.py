@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import pytest
 
+from app import listeners
 from app.clock import MS, NS, SystemClock, VirtualClock
 from app.errors import Unreachable
 from app.venues.topstepx import wire
@@ -139,7 +140,8 @@ async def pool_at(
         yield pool, server
     finally:
         pool.stop()
-        listener.close()
+        await listeners.close([listener])
+        await asyncio.sleep(0)  # whoever came last is served
         for writer in server.writers:
             writer.transport.abort()
         await asyncio.sleep(0)
