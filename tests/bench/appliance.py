@@ -20,8 +20,8 @@ from app.demo import ACCOUNT, KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0  # until a process has said that it is ready, on a busy machine
-STOP_S = 10.0  # for an orderly end; then it is killed
-ANSWER_S = 10.0
+STOP_S = 60.0  # for an orderly end, a second on an idle machine; then it is killed
+ANSWER_S = 60.0
 LOOK_EVERY_S = 0.005  # between two looks at a condition
 PRODUCT = ("-m", "app", "simulate")
 SPECIAL = ("-m", "tests.bench.venue")  # the same simulator, without its budget and as late as wanted
