@@ -154,12 +154,13 @@ class BoardView:
 @dataclass(frozen=True, slots=True)
 class UpdateView:
     """The updater, in its own words; "" = nothing. `failed`: why the last release did not stay; `looked`:
-    what the last look for one found in the way.
+    what the last look for one found in the way; `waits`: for what a release has waited for days.
     """
 
     doing: str = ""
     failed: str = ""
     looked: str = ""
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from app.errors import PlimsollError, SettingsError, clean
 from app.install import units
 from app.install.host import Door
 from app.install.places import KEY_MODE, ROOT, SETTINGS_MODE, USER, Places, user_id
-from app.update import artifact, state, switch
+from app.update import artifact, state, switch, telling
 from app.update.artifact import Damaged
 
 State: TypeAlias = Literal["ok", "look", "bad"]
@@ -241,6 +241,9 @@ def _updater(patient: Patient) -> Finding:
     remembered, problem = state.load(patient.places.update, switch.linked(patient.places.home))
     if problem:
         return Finding(LOOK, problem, "plimsoll update status; the next update writes it anew")
+    said = telling.told(patient.places.update)
+    if said.get("overdue") is True:
+        return Finding(BAD, str(said.get("words", "")), "plimsoll status; plimsoll update apply --now")
     if remembered.trial:
         return Finding(LOOK, f"{remembered.trial} is on trial", "plimsoll update status")
     return Finding(OK, f"runs from its copy of {name}")

@@ -97,3 +97,5 @@ def _conditions(view: Snapshot, sentence: str) -> Iterator[tuple[Alert, int]]:
         yield Alert("feed", "Plimsoll: no prices for five minutes", text, HIGH), FEED_NS
     if view.update.failed:
         yield Alert("update_failed", "Plimsoll: an update failed", view.update.failed, HIGH), 0
+    if view.update.waits:
+        yield Alert("update_waits", "Plimsoll: an update cannot be installed", view.update.waits, HIGH), 0

@@ -22,7 +22,8 @@ LOOK_NS = 1 * NS  # between two looks for the lights: a person watches them
 WORDS_LIMIT = 80  # characters of the line that is shown
 SENTENCE_LIMIT = 200
 FAILED = "failed"  # the light of a release that did not stay
-NEWS_NS = 24 * 3_600 * NS  # a failure that the owner was told of for a day is told no more
+# A failure that the owner was told of for a day is told no more; nor is a wait that nobody went on with.
+NEWS_NS = 24 * 3_600 * NS
 
 
 def look(wall_ns: int) -> UpdateView:
@@ -37,6 +38,7 @@ def look(wall_ns: int) -> UpdateView:
         doing=_words(now, "doing", WORDS_LIMIT) or _words(looked, "doing", WORDS_LIMIT),
         failed=_words(now, "words", SENTENCE_LIMIT) if now.get("light") == FAILED and news else "",
         looked=_words(looked, "words", SENTENCE_LIMIT) if looked.get("rule") else "",
+        waits=_words(now, "words", SENTENCE_LIMIT) if now.get("overdue") is True and news else "",
     )
 
 

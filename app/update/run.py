@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app.clock import NS, Clock
 from app.errors import PlimsollError, Theirs, Unable, clean
-from app.update import renewal, state, switch
+from app.update import renewal, state, switch, telling
 from app.update.artifact import Damaged
 from app.update.decide import (
     HEALTH_LIMIT_NS,
@@ -34,6 +34,9 @@ from app.update.telling import FAILED, QUIET, WORKING, Teller
 from app.update.versions import parse, version_of
 
 PROBE_EVERY_NS = NS // 4
+DAY_NS = 86_400 * NS
+WAIT_LIMIT_NS = 3 * DAY_NS  # then somebody must look: the venue rests for an hour a day and for a weekend
+ADVICE = "look why it never rests (plimsoll status), or plimsoll update apply --now"
 OPERATOR = "an operator said so"
 COMMITTED, WENT_BACK, RESTED, WAITS, STRANDED = "committed", "went back", "rested", "waits", "stranded"
 RUNS = "runs"
@@ -87,6 +90,7 @@ class Driver:
         self._home, self._memory = places.home, places.memory
         self._world, self._clock, self.teller, self._on_step = world, clock, teller, on_step
         self._why = "it was interrupted"  # of the way back, when it was decided before us
+        self._before = telling.told(places.memory)  # what the program before this one said last
         self._safe = False  # whether the trial ended in safe mode, which need not be its fault
         self.ota, self.problem = state.load(self._memory, switch.linked(self._home))
         if self.problem:
@@ -224,8 +228,17 @@ class Driver:
             self.teller.decided("told", f"{words}; an operator said not to wait")
             return False
         self.teller.decided(WAITS, words)
-        self.teller.status("", f"the update waits: {words}", outcome=WAITS)
+        now_ns = self._clock.wall_ns()
+        since_ns = self._waits_since(now_ns)
+        days, overdue = (now_ns - since_ns) // DAY_NS, now_ns - since_ns >= WAIT_LIMIT_NS
+        said = f"has waited for {days} days: {words}; {ADVICE}" if overdue else f"waits: {words}"
+        self.teller.status("", f"the update {said}", outcome=WAITS, since_ns=since_ns, overdue=overdue)
         return True
+
+    def _waits_since(self, now_ns: int) -> int:
+        """When the wait began that the program before this one was in; else now."""
+        since_ns = self._before.get("since_ns") if self._before.get("outcome") == WAITS else None
+        return since_ns if isinstance(since_ns, int) and 0 < since_ns <= now_ns else now_ns
 
     def _check_space(self, offer: Offer) -> None:
         free = shutil.disk_usage(self._home).free

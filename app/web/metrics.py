@@ -53,7 +53,11 @@ def _storage(disk: StorageView) -> Iterator[Metric]:
     for name, told, values in (
         ("storage_free_bytes", "Free on the disk of the data folder.", {"": disk.free_bytes}),
         ("storage_used_bytes", "Taken by the data folder.", {"": disk.used_bytes}),
-        ("storage_written_day_bytes", "Written since the service's start, the last 24 hours at most.", written),
+        (
+            "storage_written_day_bytes",
+            "Written since the service's start, the last 24 hours at most.",
+            written,
+        ),
         ("storage_worn_percent", "Of the eMMC's life spent, by its own word.", {"": disk.worn_percent}),
         ("storage_spare", "The eMMC's spare blocks: 1 good, 2 most used, 3 nearly gone.", {"": disk.spare}),
     ):

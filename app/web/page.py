@@ -315,9 +315,9 @@ def _storage(disk: StorageView) -> str:
 
 
 def _update(update: UpdateView) -> str:
-    """What the updater does; loud where a release did not stay."""
+    """What the updater does; loud where a release did not stay, or cannot come."""
     text = _text(words.update(update))
-    return f'<b class="bad">{text}</b>' if update.failed and not update.doing else text
+    return f'<b class="bad">{text}</b>' if (update.failed or update.waits) and not update.doing else text
 
 
 def _twins(view: Snapshot) -> str:

@@ -131,8 +131,10 @@ def switch(panel: str, board: BoardView) -> str:
 
 
 def update(view: UpdateView) -> str:
-    """The updater: what it does, else why a release did not stay, else what its last look found amiss."""
-    return view.doing or view.failed or view.looked
+    """The updater: what it does, else why a release did not stay or has waited for days, else what its last
+    look found amiss.
+    """
+    return view.doing or view.failed or view.waits or view.looked
 
 
 def storage(view: StorageView) -> str:

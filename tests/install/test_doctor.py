@@ -19,6 +19,7 @@ from app.install.edit import with_values
 from app.install.host import Image
 from app.install.places import Places
 from app.update import state, switch
+from app.update.telling import Teller
 from tests.install.world import Machine, install, machine, release
 
 NOW = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * NS
@@ -153,6 +154,12 @@ def test_tells_of_an_update_that_is_under_way_and_of_a_memory_that_is_lost(patie
     assert found(patient)["updater"][:2] == (LOOK, "9.9.9-x is on trial")
     (patient.places.update / state.FILE).write_text("{")
     assert found(patient)["updater"].state == LOOK and "unusable" in found(patient)["updater"].words
+
+
+def test_names_a_release_that_has_waited_for_days(patient: Patient) -> None:
+    words = "the update has waited for 3 days: the service is exposed"
+    Teller(patient.places.update, patient.clock).status("", words, outcome="waits", overdue=True)
+    assert found(patient)["updater"][:2] == (BAD, words)
 
 
 def test_says_when_the_page_does_not_answer(patient: Patient) -> None:

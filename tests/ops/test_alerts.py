@@ -45,6 +45,7 @@ def told(alerts: Alerts, view: Snapshot, at_s: float) -> list[str]:
         (seen(reasons=because("stale_feed", kind="condition")), "feed", FEED_NS),
         (seen(link_up=False), "feed", FEED_NS),
         (seen(update=UpdateView(failed="0.2.0 was taken back")), "update_failed", 0),
+        (seen(update=UpdateView(waits="for 3 days")), "update_waits", 0),
     ],
 )
 def test_tells_each_condition_once_after_its_time_and_its_end(

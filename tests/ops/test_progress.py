@@ -58,6 +58,15 @@ def test_a_release_that_failed_is_told_for_a_day(file: Path) -> None:
     assert look(NOW_NS) == UpdateView()
 
 
+def test_a_release_that_waits_is_told_once_it_is_overdue_and_for_as_long_as_it_is_tried(file: Path) -> None:
+    waits = {"words": "the update waits: the service is exposed", "outcome": "waits", "at_ns": NOW_NS}
+    file.write_text(json.dumps(waits))
+    assert look(NOW_NS) == UpdateView()
+    file.write_text(json.dumps({**waits, "overdue": True}))
+    assert look(NOW_NS) == UpdateView(waits="the update waits: the service is exposed")
+    assert look(NOW_NS + NEWS_NS) == UpdateView()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"doing": 7}', "{}", '{"doing": "' + "x" * FILE_LIMIT])
 def test_is_silent_about_what_makes_no_sense(file: Path, text: str) -> None:
     file.write_text(text)

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.clock import NS
 from app.errors import Refused, Theirs, Unable
 from app.update import renewal, run, switch
 from app.update.artifact import Damaged
 from app.update.decide import HEALTH_LIMIT_NS, TRIES_MAX, Exposure, Step, Way
-from app.update.run import COMMITTED, RESTED, RUNS, WAITS, WENT_BACK
+from app.update.run import COMMITTED, RESTED, RUNS, WAIT_LIMIT_NS, WAITS, WENT_BACK
 from app.update.state import WINDOW_S
-from app.update.telling import AUDIT, FAILED, QUIET, told
+from app.update.telling import AUDIT, FAILED, QUIET, Teller, told
 from tests.update.repositories import made
 from tests.update.worlds import BEHAVIOURS, WELL, Board, offer
 
@@ -295,6 +296,53 @@ def test_promise_15_never_stops_a_service_that_is_exposed(board: Board, exposure
     assert [row["what"] for row in audit(board)] == ["waits"]
     board.world.exposed = Exposure.CLEAR
     assert board.apply() == COMMITTED
+
+
+def waited(board: Board, days: float) -> dict[str, object]:
+    """What is said when it is tried again so long after; by a program of its own, as the timer starts it."""
+    board.clock.advance(int(days * 86_400 * NS))
+    assert board.apply() == WAITS
+    return told(board.places.memory)
+
+
+def test_a_release_that_waits_for_days_is_an_alarm(board: Board) -> None:
+    """A service that hangs, or was taken over, could hold its lock for ever."""
+    board.world.exposed = Exposure.EXPOSED
+    assert not waited(board, 0)["overdue"]
+    assert not waited(board, WAIT_LIMIT_NS / NS / 86_400 - 1)["overdue"]
+    for _ in range(2):
+        late = waited(board, 1)
+        assert late["overdue"] is True and late["outcome"] == WAITS
+        assert "has waited for" in str(late["words"]) and "the service is exposed" in str(late["words"])
+    board.world.exposed = Exposure.CLEAR
+    assert board.apply() == COMMITTED and "overdue" not in told(board.places.memory)
+
+
+def test_a_wait_that_ended_is_not_counted_with_the_next(board: Board) -> None:
+    board.world.exposed = Exposure.EXPOSED
+    waited(board, 0)
+    board.world.exposed = Exposure.CLEAR
+    board.clock.advance(WAIT_LIMIT_NS)
+    assert board.apply() == COMMITTED
+    board.world.exposed = Exposure.EXPOSED
+    assert board.apply("0.3.0") == WAITS and not told(board.places.memory)["overdue"]
+
+
+def test_one_that_is_exposed_only_at_the_last_look_is_counted_too(board: Board) -> None:
+    board.world.exposed = Exposure.EXPOSED
+    waited(board, 0)
+
+    def expose() -> None:
+        board.world.exposed = Exposure.EXPOSED
+
+    board.world.exposed, board.world.on_back_up = Exposure.CLEAR, expose
+    assert waited(board, WAIT_LIMIT_NS / NS / 86_400)["overdue"] is True
+
+
+def test_a_clock_that_went_back_begins_the_wait_anew(board: Board) -> None:
+    board.world.exposed = Exposure.EXPOSED
+    Teller(board.places.memory, board.clock).status("", "", outcome=WAITS, since_ns=2**62)
+    assert not waited(board, 0)["overdue"] and not waited(board, 1)["overdue"]
 
 
 def test_promise_15_exposed_while_it_unpacked_waits_too(board: Board) -> None:

@@ -255,11 +255,16 @@ def test_the_foot_tells_of_an_update_and_is_loud_about_one_that_failed() -> None
     assert '<b class="bad">0.3.0 was taken back</b>' in render(failed, {}).slots["foot"]
     looked = replace(ACTIVE, update=UpdateView("", "", "update info stale"))
     assert "<i>update</i> update info stale" in render(looked, {}).slots["foot"]
+    waits = replace(ACTIVE, update=UpdateView(waits="waits for 3 days", looked="the newest is installed"))
+    assert '<b class="bad">waits for 3 days</b>' in render(waits, {}).slots["foot"]
 
 
 def test_tells_of_the_disk_and_loudly_when_it_needs_attention() -> None:
     assert "disk" not in render(ACTIVE, {}).slots["foot"], "before it was measured"
     well = replace(ACTIVE, storage=StorageView(5_100_000_000, 0, 12_400_000, 0, 20, 1))
-    assert "<i>disk</i> 5.1 GB free, 12 MB written (since the start, a day at most), 20 % worn<" in render(well, {}).slots["foot"]
+    assert (
+        "<i>disk</i> 5.1 GB free, 12 MB written (since the start, a day at most), 20 % worn<"
+        in render(well, {}).slots["foot"]
+    )
     ill = replace(ACTIVE, storage=StorageView(troubles={"storage_wear": "90 % <spent>"}))
     assert '<b class="bad">90 % &lt;spent&gt;</b>' in render(ill, {}).slots["foot"]
