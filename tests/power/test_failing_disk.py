@@ -40,11 +40,14 @@ ADDRESS = re.compile(r"ready: (http://[^/,]+)")
 
 
 @asynccontextmanager
-async def failing(pid: int, calls: str, error: str, log: Path) -> AsyncIterator[None]:
-    """Every one of the process's `calls` fails with `error` meanwhile."""
+async def failing(pid: int, calls: str, error: str, data: Path, log: Path) -> AsyncIterator[None]:
+    """Every one of the process's `calls` on its folder `data` fails with `error` meanwhile: a disk is not the
+    pipe by which a signal wakes the loop.
+    """
     inject = f"inject={calls}:error={error}"
+    paths = [word for path in (data, *data.iterdir()) for word in ("-P", str(path))]
     process = await asyncio.create_subprocess_exec(
-        *("strace", "-f", "-o", str(log), "-e", f"trace={calls}", "-e", inject, "-p", str(pid)),
+        *("strace", "-f", "-o", str(log), *paths, "-e", f"trace={calls}", "-e", inject, "-p", str(pid)),
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
@@ -99,7 +102,7 @@ async def test_stops_trading_says_so_and_still_lets_out(tmp_path: Path, calls: s
             world = World(tmp_path, url, child)
             await synced(child, world.data)
             await _holds_a_position(world)
-            async with failing(child.pid, calls, error, tmp_path / "strace.log"):
+            async with failing(child.pid, calls, error, world.data, tmp_path / "strace.log"):
                 os.kill(child.pid, signal.SIGUSR1)  # its wishes go on: none may be granted
                 await _halts(world)
                 await _lets_out(world)
