@@ -26,7 +26,7 @@ from app.errors import Ours, Refused
 from app.store import InstanceLock
 from app.web.command_port import SOCKET_FILE
 from tests import service
-from tests.guards import PATIENCE, ROOT
+from tests.guards import PATIENCE, PROGRAM_PATIENCE, ROOT
 
 STEPS = (
     *(b"checking the settings", b"opening the journal", b"setting the clock", b"logging in at the venue"),
@@ -49,7 +49,7 @@ async def running(file: Path) -> AsyncIterator[Running]:
     started: asyncio.Future[compose.Service] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     task = asyncio.create_task(compose.serve(load_file(file), started.set_result, stop))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PROGRAM_PATIENCE):
         await asyncio.wait((task, started), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.bench import run
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 
 PROMISED = (
     "bars_coarsen", "ticks_to_bars", "trade_update", "quote_frame", "risk_check", "order_body", "sequences",
@@ -44,7 +44,9 @@ def _peers(folder: Path) -> set[str]:
 
 def test_refuses_a_job_it_does_not_know() -> None:
     command = [sys.executable, "tests/bench/run.py", "no_such_job"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PROGRAM_PATIENCE, check=False
+    )
     assert done.returncode == 2 and "no job no_such_job; there are " in done.stderr
 
 

@@ -19,7 +19,7 @@ from app.clock import VirtualClock
 from app.update import machine, orders, state, switch
 from app.update.decide import Exposure
 from app.update.machine import Page
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 from tests.update.repositories import PASSPHRASE, Site, made, name_of, serving
 from tests.update.worlds import World
 
@@ -277,7 +277,7 @@ CHECK_KB = 30_000  # the highest that looking for a release may ever hold
 
 def test_a_look_takes_little_memory_and_no_code_that_is_not_ours(appliance: Appliance, site: Site) -> None:
     words = [sys.executable, "-c", PROBE, str(appliance.config), str(appliance.home), str(appliance.memory)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PROGRAM_PATIENCE)
     assert done.returncode == 0, done.stderr
     code, kilobytes, cryptography = done.stdout.splitlines()[-1].split()
     assert (code, cryptography) == ("0", "None") and int(kilobytes) < CHECK_KB
