@@ -21,7 +21,7 @@ from app.mcu import messages, virtual
 from app.update.artifact import MANIFEST, Manifest, differences, manifest_of, unpack
 from board import targets
 from tests import bundled
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 
 pytestmark = [
     pytest.mark.long,
@@ -62,7 +62,9 @@ def run(built: Path, python: str, home: Path, *arguments: str) -> subprocess.Com
     """The artifact on one of the Pythons it was built with."""
     environment = {"XDG_CACHE_HOME": str(home), "HOME": str(home), "PATH": os.environ["PATH"]}
     words = [bundle.interpreter(python), "-sE", str(built), *arguments]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=PROGRAM_PATIENCE, check=False
+    )
 
 
 def test_is_small_and_executable(built: Path) -> None:
@@ -153,7 +155,7 @@ def test_names_all_it_is_made_of(release: Path) -> None:
 def test_holds_the_sketch_that_the_checkout_would_make(release: Path, tmp_path: Path, sketch: str) -> None:
     def told(root: Path, folder: Path) -> dict[str, str]:
         words = [sys.executable, "-sE", root / "board" / firmware.SKETCHER.name, "sketch", folder, sketch]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PROGRAM_PATIENCE, check=True)
         made: dict[str, str] = json.loads(done.stdout)
         return made
 
@@ -182,7 +184,7 @@ async def test_its_virtual_board_runs_where_there_is_no_compiler(
 ) -> None:
     monkeypatch.setattr(virtual, "SHIPPED", release / "board" / virtual.SHIPPED.name)
     monkeypatch.setenv("PATH", "")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PROGRAM_PATIENCE):
         board = await virtual.VirtualBoard.start(await virtual.provide(tmp_path), tmp_path)
         try:
             assert (await board.ask("state"))["state"] == "tripped"

@@ -19,7 +19,7 @@ from app.update import keys
 from app.update.fetch import Web
 from app.update.release import DAYS
 from app.update.trust import Trust
-from tests.guards import ROOT
+from tests.guards import PROGRAM_PATIENCE, ROOT
 from tests.update import repositories
 from tests.update.repositories import Published, Site, secret, today
 
@@ -264,7 +264,10 @@ def test_a_check_needs_no_cryptography_and_little_memory(
     root = repository.metadata("1.root.json")
     words = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{PROBE}"]
     done = subprocess.run(
-        [*words, str(tmp_path / "device"), str(root), site.url], capture_output=True, text=True, timeout=60
+        [*words, str(tmp_path / "device"), str(root), site.url],
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     count, kilobytes = map(int, done.stdout.split())
