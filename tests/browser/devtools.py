@@ -93,15 +93,14 @@ class Tab:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
-    async def until(self, script: str) -> None:
-        """Wait until the expression is true."""
-        async with asyncio.timeout(PATIENCE):
-            while not await self.true(script):
+    async def until(self, script: str, seconds: float = PATIENCE) -> None:
+        """Wait until the expression is true; between two documents there may be nothing to ask."""
+        asked = f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
+        async with asyncio.timeout(seconds):
+            while not await self._true(asked):
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def true(self, script: str) -> bool:
-        """Whether the expression is true; between two documents there may be nothing to ask."""
-        asked = f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
+    async def _true(self, asked: str) -> bool:
         try:
             return bool(await self.value(asked))
         except NoDocument:

@@ -12,20 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.devtools import POLL_SECONDS, Tab, browser, chromium
+from tests.browser.devtools import browser, chromium
 from tests.guards import PATIENCE, ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(chromium() is None, reason="no Chromium is installed")]
 
 FILL_SECONDS = 180  # what the product promises
+NO_COMPILER = {"PATH": "", "CC": ""}
 
 
 @contextlib.asynccontextmanager
-async def demo(home: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A running demo and the address it printed."""
+async def demo(home: Path, **variables: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A running demo and the address it printed; `variables` change its environment."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "demo", "--home", str(home), "--port", "18080"),
         cwd=ROOT,
+        env=os.environ | variables,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -57,37 +59,20 @@ async def gone(pids: list[int]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def rearm(home: Path) -> None:
-    """As the owner does; refused while what holds is not over."""
-    words = (sys.executable, "-m", "app", "rearm", "--data-dir", str(home / "data"))
-    process = await asyncio.create_subprocess_exec(
-        *words, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    await process.wait()
-
-
-async def trades_until(tab: Tab, home: Path, script: str) -> None:
-    """Wait until the expression is true. On a machine that stalls the board falls silent, and too often for
-    its holds to end by themselves: then the owner re-arms.
-    """
-    async with asyncio.timeout(FILL_SECONDS):
-        while not await tab.true(script):
-            if await tab.true("document.querySelector('.why').textContent.includes('a person re-arms')"):
-                await rearm(home)
-            await asyncio.sleep(POLL_SECONDS)
-
-
 async def test_shows_a_fill_of_the_strategy_within_three_minutes(tmp_path: Path) -> None:
+    """Without a compiler, so on the stand-in: a board is a process, and where this machine makes that stall
+    for 0.2 s trading is held; a hold at the opening is the end of the strategy's day.
+    """
     profile = tmp_path / "profile"
     profile.mkdir()
-    async with demo(tmp_path / "home") as (process, host), browser(profile) as tab:
+    async with demo(tmp_path / "home", **NO_COMPILER) as (process, host), browser(profile) as tab:
         await tab.size(1280, 800)
         await tab.open(f"http://{host}/")
-        await trades_until(tab, tmp_path / "home", "document.body.dataset.state === 'active'")
+        await tab.until("document.body.dataset.state === 'active'")
         filled = "[...document.querySelectorAll('.orders .s-filled')].length"
         told = "document.querySelector('.positions .position').textContent"  # it comes and goes: one look
         protected = f"/stop [\\d,.]+ at the venue.*overnight range/.test({told})"
-        await trades_until(tab, tmp_path / "home", f"{filled} && {protected}")
+        await tab.until(f"{filled} && {protected}", FILL_SECONDS)
         shots = ROOT / "build" / "screenshots"
         shots.mkdir(parents=True, exist_ok=True)
         await tab.screenshot(shots / "demo.png")
