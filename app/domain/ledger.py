@@ -1,9 +1,13 @@
 """The ledger: every fill once, FIFO, in exact integers. The one source of P&L; `pnl` reads it for everybody.
 
 Each contract is kept twice from the same fills. The *account book* nets everything and agrees with the
-venue's balance. The *sub-book* of each strategy nets only that strategy's fills: attribution. At any one
-mark the gross and unrealised P&L of the sub-books add up to the account's; their realised parts alone do so
-only when every strategy is flat.
+venue's balance. The *sub-book* of each strategy nets what that strategy did: attribution. At any one mark
+the gross and unrealised P&L of the sub-books add up to the account's.
+
+The venue knows one position, so nobody can hold what the account does not: the fill that makes the account
+flat closes every sub-book at its price, and a fill without a tag of ours (`MANUAL`: the owner's click)
+first takes from those who hold the other side, the owner's own before the largest. Such a fill is cut into
+pieces, its fees with them. When the account is flat the realised parts, too, add up to the whole.
 
 *Cash view* (`gross_micro`, `fees_micro`, `days`): gross on the trade date of the closing fill, fees on the
 date of each fill, as the balance moves. *Trade view* (`trades`, `lots`): the fees of an entry travel with
@@ -18,13 +22,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from app.domain import instruments
 from app.domain.events import Fill
 from app.domain.fifo import Booked, Fifo, Lot, Trade
 from app.domain.market import Quote
+from app.domain.orders import MANUAL, Side
 from app.errors import Ours
 
 __all__ = ["Booked", "Day", "Ledger", "Lot", "Trade"]
@@ -153,7 +158,7 @@ class Ledger:
         return sub.net if sub else 0
 
     def open_contracts(self) -> list[str]:
-        """Contracts in which the account is not flat, sorted; sub-books may hold where it does not."""
+        """Contracts in which the account is not flat, sorted; elsewhere nobody holds anything."""
         if self._stale:
             self._rebuild()
         return sorted(self._open) if len(self._open) > 1 else list(self._open)
@@ -259,6 +264,35 @@ def _count(dates: Iterable[date]) -> dict[date, int]:
     return found
 
 
+def _taken(fill: Fill, held: dict[str, int]) -> dict[str, int]:
+    """Strategy -> signed contracts of the owner's click: first out of what is held against it."""
+    taken, left = {}, fill.size
+    for name in sorted(held, key=lambda n: (n != MANUAL, -abs(held[n]), n)):
+        size = min(left, max(0, -fill.side * held[name]))
+        if size:
+            taken[name] = fill.side * size
+            left -= size
+    if left:
+        taken[MANUAL] = taken.get(MANUAL, 0) + fill.side * left
+    return taken
+
+
+def _cut(booked: Booked, shares: dict[str, int]) -> Iterable[tuple[str, Booked]]:
+    """The fill in pieces, strategy -> signed contracts, which add up to it. Its fees go with the pieces of
+    its own side by size; a piece of the other side is what crossed inside the account, and cost nothing.
+    """
+    fill = booked.fill
+    left = sum(max(0, size * fill.side) for size in shares.values())
+    fees_left = fill.fees_micro
+    for name, signed in sorted(shares.items()):
+        size, fees = abs(signed), 0
+        if signed * fill.side > 0:
+            fees = fees_left * size // left
+            left, fees_left = left - size, fees_left - fees
+        side = Side.BUY if signed > 0 else Side.SELL
+        yield name, replace(booked, fill=replace(fill, side=side, size=size, fees_micro=fees))
+
+
 class _ContractBook:
     """All fills of one contract, the account's FIFO and one FIFO per strategy.
 
@@ -288,13 +322,23 @@ class _ContractBook:
 
     def apply(self, booked: Booked) -> int:
         """Book the newest fill in both FIFOs; returns its gross P&L in the account's."""
-        sub = self.subs.get(booked.strategy)
-        if sub is None:
-            sub = self.subs[booked.strategy] = Fifo(self.contract, booked.strategy, self.tick_value_micro)
-        sub.apply(booked)
+        for strategy, piece in self._pieces(booked):
+            sub = self.subs.get(strategy)
+            if sub is None:
+                sub = self.subs[strategy] = Fifo(self.contract, strategy, self.tick_value_micro)
+            sub.apply(piece)
         gross = self.account.apply(booked)
         self._cash.append(gross - booked.fill.fees_micro)
         return gross
+
+    def _pieces(self, booked: Booked) -> Iterable[tuple[str, Booked]]:
+        """Whose the newest fill is: strategy and piece."""
+        fill = booked.fill
+        flat = self.account.net + fill.side * fill.size == 0
+        held = {name: sub.net for name, sub in self.subs.items() if sub.net}
+        if (not flat and booked.strategy != MANUAL) or held.keys() <= {booked.strategy}:
+            return ((booked.strategy, booked),)
+        return _cut(booked, {name: -net for name, net in held.items()} if flat else _taken(fill, held))
 
     def remove(self, fill_id: int) -> None:
         self.booked = [b for b in self.booked if b.fill.id != fill_id]

@@ -12,6 +12,8 @@ from enum import IntEnum, StrEnum
 
 from app.errors import IllegalTransition
 
+MANUAL = "manual"  # strategy of every order and fill that carries no tag of ours
+
 
 class Side(IntEnum):
     """The sign of a position change."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 from datetime import date
 
 from app.domain.events import Fill
-from app.domain.orders import Order, OrderEvent, OrderState, Side
-from app.engine.book import MANUAL, Book
+from app.domain.orders import MANUAL, Order, OrderEvent, OrderState, Side
+from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.ports import Journal
 from app.engine.records import FillBooked, OrderChanged, Record

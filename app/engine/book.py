@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator
 from app.domain.events import AccountReport, OrderReport, PositionReport
 from app.domain.ledger import Ledger
 from app.domain.market import Quote
-from app.domain.orders import Order, OrderState, OrderType, Role
+from app.domain.orders import MANUAL, Order, OrderState, OrderType, Role
 from app.domain.tags import parse
-
-MANUAL = "manual"  # strategy of every order and fill that carries no tag of ours
 
 _ROLE_OF_LEG = {"SL": Role.STOP, "TP": Role.TARGET}
 

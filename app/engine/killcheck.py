@@ -14,8 +14,8 @@ from typing import cast
 from app.clock import VirtualClock
 from app.domain.calendar import TradingCalendar
 from app.domain.events import Fill
-from app.domain.orders import Order, OrderState, OrderType, Side
-from app.engine.book import MANUAL, Book
+from app.domain.orders import MANUAL, Order, OrderState, OrderType, Side
+from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.latency import Stages
 from app.engine.lifecycle import Lifecycle

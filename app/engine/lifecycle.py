@@ -13,8 +13,8 @@ from typing import Protocol
 from app.clock import Clock
 from app.domain.calendar import TradingCalendar
 from app.domain.events import AccountSnapshot, Fill, OrderReport, Outcome, Reply
-from app.domain.orders import TRANSITIONS, Order, OrderEvent, OrderState, OrderType, Role
-from app.engine.book import MANUAL, Book
+from app.domain.orders import MANUAL, TRANSITIONS, Order, OrderEvent, OrderState, OrderType, Role
+from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.latency import Stages
 from app.engine.ports import Journal

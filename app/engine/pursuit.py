@@ -17,8 +17,8 @@ from app.clock import Clock, Timer
 from app.domain.calendar import TradingCalendar
 from app.domain.events import AccountSnapshot, OpenSnapshot, Outcome, Reply
 from app.domain.instruments import by_contract
-from app.domain.orders import Order, OrderState, OrderType, Role
-from app.engine.book import MANUAL, Book
+from app.domain.orders import MANUAL, Order, OrderState, OrderType, Role
+from app.engine.book import Book
 from app.engine.events import EventLog
 from app.engine.lifecycle import Lifecycle
 from app.engine.ports import Journal, Venue

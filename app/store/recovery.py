@@ -36,8 +36,8 @@ _NEWEST = (
 )
 _ORDERS = f"""SELECT {ORDER_COLUMNS} FROM orders
 WHERE state IN ({", ".join("?" for _ in _LIVE)}) OR changed_ns >= ? ORDER BY rowid"""
-_OPEN_BOOKS = """SELECT account_id, contract, strategy, sum(side * size) AS net FROM fills WHERE voided = 0
-GROUP BY account_id, contract, strategy HAVING net <> 0"""
+_OPEN_BOOKS = """SELECT account_id, contract, sum(side * size) AS net FROM fills WHERE voided = 0
+GROUP BY account_id, contract HAVING net <> 0"""
 _FILLS_BACK = f"""SELECT {FILL_COLUMNS} FROM fills WHERE (utc_ns, account_id, id) < (?, ?, ?)
 ORDER BY utc_ns DESC, account_id DESC, id DESC LIMIT {PAGE_ROWS}"""
 _LATCH = "SELECT armed FROM latch ORDER BY id DESC LIMIT 1"
@@ -92,11 +92,10 @@ async def _latch(db: aiosqlite.Connection) -> Latch | None:
 
 
 async def _fills(db: aiosqlite.Connection, since_ns: int) -> tuple[FillBooked, ...]:
-    """Fills in order of time, back to the last moment before `since_ns` at which every book was flat.
-
-    Books are those of account, contract and strategy: when each of them is flat, so is every position.
+    """Fills in order of time, back to the last moment before `since_ns` at which every account was flat: then
+    so was every strategy (`app.domain.ledger`).
     """
-    books = {tuple(row)[:3]: row["net"] for row in await _all(db, _OPEN_BOOKS)}
+    books = {tuple(row)[:2]: row["net"] for row in await _all(db, _OPEN_BOOKS)}
     found: list[FillBooked] = []
     before = (END_NS, END_NS, END_NS)
     while page := await _all(db, _FILLS_BACK, before):
@@ -113,7 +112,7 @@ def _undo(books: dict[tuple[Any, ...], int], row: Row) -> None:
     """Take one fill out of the nets; a flat book is no entry."""
     if row["voided"]:
         return
-    key = (row["account_id"], row["contract"], row["strategy"])
+    key = (row["account_id"], row["contract"])
     books[key] = books.get(key, 0) - row["side"] * row["size"]
     if not books[key]:
         del books[key]

@@ -20,7 +20,7 @@ from app.domain.fifo import Booked, Fifo
 from app.domain.instruments import by_contract, by_symbol, price_to_ticks
 from app.domain.ledger import Ledger
 from app.domain.market import Quote
-from app.domain.orders import Side
+from app.domain.orders import MANUAL, Side
 from app.domain.pnl import balance_points, total, weeks
 from app.domain.units import micro
 from app.errors import Ours, Refused
@@ -114,14 +114,80 @@ def test_entry_fees_count_on_their_own_day_in_cash_and_at_the_exit_in_trades() -
 
 def test_two_strategies_net_in_the_account_and_stay_apart_in_their_sub_books() -> None:
     ledger = Ledger()
-    ledger.book(fill(1, BUY, 2, 100), "one", DAY)
+    ledger.book(fill(1, BUY, 3, 100), "one", DAY)
     ledger.book(fill(2, SELL, 2, 104), "two", DAY)
-    assert (ledger.net(ES), ledger.net_of("one", ES), ledger.net_of("two", ES)) == (0, 2, -2)
-    assert ledger.open_contracts() == []  # both strategies still hold, the account does not
+    assert (ledger.net(ES), ledger.net_of("one", ES), ledger.net_of("two", ES)) == (1, 3, -2)
     assert ledger.trades() == []
     assert ledger.gross_micro(DAY) == 8 * 12_500_000
     assert ledger.net_micro_of("one", DAY) == 0
-    assert ledger.open_micro(ES, 90, "one") + ledger.open_micro(ES, 90, "two") == ledger.gross_micro(DAY)
+    parts = [ledger.open_micro(ES, 90, name) for name in ("one", "two")]
+    assert sum(parts) == ledger.gross_micro(DAY) + ledger.open_micro(ES, 90)
+
+
+def nets(ledger: Ledger, *names: str) -> tuple[int, ...]:
+    return tuple(ledger.net_of(name, ES) for name in names)
+
+
+def test_the_fill_that_makes_the_account_flat_closes_everybody_at_its_price() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 1, 100, 10), "one", DAY)
+    ledger.book(fill(2, BUY, 2, 101, 20), "two", DAY)
+    ledger.book(fill(3, SELL, 1, 104, 10), "one", DAY)
+    ledger.book(fill(4, SELL, 2, 105, 31), "one", DAY)  # the venue's own close: one order for all
+    assert nets(ledger, "one", "two") == (0, 0)
+    one, two = ledger.trades()
+    assert (one.strategy, one.gross_micro, one.fees_micro) == ("one", 4 * 12_500_000, 20)
+    assert (two.strategy, two.gross_micro, two.fees_micro) == ("two", 8 * 12_500_000, 51)
+    assert ledger.net_micro(DAY) == ledger.net_micro_of("one", DAY) + ledger.net_micro_of("two", DAY)
+
+
+def test_a_flatten_of_two_strategies_leaves_neither_of_them_a_position() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 1, 100), "one", DAY)
+    ledger.book(fill(2, BUY, 2, 101), "two", DAY)
+    ledger.book(fill(3, SELL, 3, 104, 10), "two", DAY)
+    assert nets(ledger, "one", "two") == (0, 0)
+    assert [(t.strategy, t.gross_micro, t.fees_micro) for t in ledger.trades()] == [
+        ("one", 4 * 12_500_000, 3),
+        ("two", 6 * 12_500_000, 7),
+    ]
+
+
+def test_strategies_that_cross_to_flat_hold_nothing_any_more() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 3, 100), "one", DAY)
+    ledger.book(fill(2, SELL, 1, 101), "two", DAY)
+    ledger.book(fill(3, SELL, 2, 104, 5), "three", DAY)
+    assert nets(ledger, "one", "two", "three") == (0, 0, 0)
+    gross = {t.strategy: (t.gross_micro, t.fees_micro) for t in ledger.trades()}
+    assert gross == {"one": (12 * 12_500_000, 5), "two": (-3 * 12_500_000, 0)}
+    assert ledger.gross_micro(DAY) == 9 * 12_500_000
+
+
+def test_the_owners_click_reduces_those_who_hold_largest_first() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 1, 100), "one", DAY)
+    ledger.book(fill(2, BUY, 3, 100), "two", DAY)
+    ledger.book(fill(3, SELL, 2, 104, 7), MANUAL, DAY)
+    assert nets(ledger, "one", "two", MANUAL) == (1, 1, 0)
+    ledger.book(fill(4, SELL, 6, 104, 6), MANUAL, DAY)  # and what is more is the owner's own
+    assert nets(ledger, "one", "two", MANUAL) == (0, 0, -4)
+    assert {t.strategy: t.fees_micro for t in ledger.trades()} == {"one": 1, "two": 8}
+
+
+def test_the_owners_own_position_goes_before_that_of_a_strategy() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 2, 100), "one", DAY)
+    ledger.book(fill(2, BUY, 1, 100), MANUAL, DAY)
+    ledger.book(fill(3, SELL, 1, 104), MANUAL, DAY)
+    assert nets(ledger, "one", MANUAL) == (2, 0)
+
+
+def test_a_click_that_adds_is_the_owners_own() -> None:
+    ledger = Ledger()
+    ledger.book(fill(1, BUY, 1, 100), "one", DAY)
+    ledger.book(fill(2, BUY, 2, 100), MANUAL, DAY)
+    assert nets(ledger, "one", MANUAL) == (1, 2)
 
 
 def test_marks_pessimistically_and_says_when_it_does_not_know() -> None:
@@ -226,7 +292,7 @@ class Raw(NamedTuple):
 raws = st.builds(
     Raw,
     st.sampled_from([ES, MNQ]),
-    st.sampled_from(["a", "b"]),
+    st.sampled_from(["a", "b", MANUAL]),
     st.sampled_from([BUY, SELL]),
     st.integers(1, 4),
     st.integers(90, 110),
@@ -257,6 +323,24 @@ def brute(rows: list[tuple[Fill, str, date]]) -> tuple[int, dict[date, int], lis
             else:
                 open_lots.append((each, 1))
     return sum(lot.side for lot, _ in open_lots), gross, closed
+
+
+def shared(rows: list[tuple[Fill, str, date]]) -> dict[str, int]:
+    """Who holds what of one contract, one contract at a time: a flat account is nobody's, the owner's clicks
+    take from those who hold.
+    """
+    held = {"a": 0, "b": 0, MANUAL: 0}
+    for each, strategy, _ in sorted(rows, key=lambda row: (row[0].utc_ns, row[0].id)):
+        if sum(held.values()) + each.side * each.size == 0:
+            held = dict.fromkeys(held, 0)
+            continue
+        before = dict(held)
+        for name in sorted(held, key=lambda n: (n != MANUAL, -abs(before[n]), n)):
+            taken = min(each.size, max(0, -each.side * before[name])) if strategy == MANUAL else 0
+            taken = min(taken, each.size - sum(abs(held[n] - before[n]) for n in held))
+            held[name] += each.side * taken
+        held[strategy] += each.side * (each.size - sum(abs(held[n] - before[n]) for n in held))
+    return held
 
 
 def of(rows: list[tuple[Fill, str, date]], contract: str) -> list[tuple[Fill, str, date]]:
@@ -291,9 +375,8 @@ def test_agrees_with_brute_force_however_fills_arrive(
         assert sorted(pairs) == sorted((entry, out) for entry, out, _ in closed)
         for day, amount in gross.items():
             by_day[day] = by_day.get(day, 0) + amount
-        for strategy in ("a", "b"):
-            sub = brute([row for row in of(kept, contract) if row[1] == strategy])
-            assert ledger.net_of(strategy, contract) == sub[0]
+        held = shared([row for row in of(kept, contract)])
+        assert {name: ledger.net_of(name, contract) for name in ("a", "b", MANUAL)} == held
     for day in {row[2] for row in kept}:
         assert ledger.gross_micro(day) == by_day.get(day, 0)
         assert ledger.fees_micro(day) == sum(f.fees_micro for f, _, d in kept if d == day)
@@ -328,16 +411,18 @@ def test_every_fee_is_in_exactly_one_trade_once_flat(made: list[Raw]) -> None:
     for row in rows:
         ledger.book(*row)
     flat = len(made)
-    for strategy in ("a", "b"):
-        for contract in (ES, MNQ):
-            net = ledger.net_of(strategy, contract)
-            if net:
-                side = SELL if net > 0 else BUY
-                ledger.book(fill(flat, side, abs(net), 100, 3, contract, 99), strategy, DAY)
-                flat += 1
+    for contract in (ES, MNQ):
+        net = ledger.net(contract)
+        if net:
+            side = SELL if net > 0 else BUY
+            ledger.book(fill(flat, side, abs(net), 100, 3, contract, 99), "a", DAY)
+            flat += 1
     whole = total(ledger.days())
     trades = ledger.trades()
     assert ledger.open_contracts() == []
+    assert not any(ledger.net_of(s, c) for s in ledger.strategies() for c in (ES, MNQ))
+    days = {day.trade_date for day in ledger.days()}
+    assert whole.net_micro == sum(ledger.net_micro_of(s, d) for s in ledger.strategies() for d in days)
     assert (
         sum(t.gross_micro for t in trades) == whole.gross_micro == sum(x.gross_micro for x in ledger.lots())
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain.intents import Cancel, Close, Modify, Place
@@ -154,6 +156,37 @@ def test_books_the_owners_own_clicks_under_manual(world: World) -> None:
     world.exchange.manual(Side.BUY, 1)
     world.run(0.5)
     assert world.engine.book.ledger.net_of("manual", ES) == 1
+
+
+def test_the_owners_click_takes_a_strategys_position_from_it_for_good(world: World) -> None:
+    world.engine.submit([replace(entry(), strategy="alpha", size=2)])
+    world.run(1)
+    ledger = world.engine.book.ledger
+    assert ledger.net_of("alpha", ES) == 2
+    world.exchange.manual(Side.SELL, 1)
+    world.run(0.5)
+    assert (ledger.net_of("alpha", ES), ledger.net_of("manual", ES)) == (1, 0)
+    world.exchange.manual(Side.SELL, 1)
+    world.run(70)
+    world.restart()
+    world.run(3)
+    ledger = world.engine.book.ledger
+    assert [b.strategy for b in ledger.fills()] == ["alpha", "manual", "manual"]
+    assert (ledger.net_of("alpha", ES), ledger.net_of("manual", ES)) == (0, 0)
+    assert {t.strategy for t in ledger.trades()} == {"alpha"}
+    world.agrees()
+
+
+def test_a_flatten_leaves_none_of_two_strategies_a_position(world: World) -> None:
+    world.engine.submit([replace(entry(), strategy="alpha"), replace(entry("r2"), strategy="beta")])
+    world.run(1)
+    assert world.exchange.net[ES] == 2
+    world.engine.flatten("test", "out")
+    world.run(10)
+    ledger = world.engine.book.ledger
+    assert [ledger.net_of(name, ES) for name in ledger.strategies()] == [0, 0]
+    assert {t.strategy: t.size for t in ledger.trades()} == {"alpha": 1, "beta": 1}
+    world.agrees()
 
 
 def test_goes_flat_when_a_position_has_no_working_stop_two_seconds_after_its_fill(world: World) -> None:

@@ -23,8 +23,8 @@ SELECT code, kind, scope, since_ns, detail, state, goal, until_ns, opened_by FRO
 WHERE id IN (SELECT max(id) FROM reasons GROUP BY code, scope) AND opened = 1 ORDER BY id;
 SELECT tag, strategy, account_id, contract, side, size, type, role, limit_ticks, stop_ticks, bracket_stop_ticks, bracket_target_ticks, oco, parent_tag, state, venue_id, filled, created_ns, updated_ns, reason, cancel_requested, ref FROM orders
 WHERE state IN ('pending', 'sent', 'unknown', 'suspended', 'working') OR changed_ns >= 1793790400000000000 ORDER BY rowid;
-SELECT account_id, contract, strategy, sum(side * size) AS net FROM fills WHERE voided = 0
-GROUP BY account_id, contract, strategy HAVING net <> 0;
+SELECT account_id, contract, sum(side * size) AS net FROM fills WHERE voided = 0
+GROUP BY account_id, contract HAVING net <> 0;
 SELECT account_id, id, order_id, contract, side, size, price_ticks, fees_micro, utc_ns, gross_micro, voided, tag, strategy, trade_date FROM fills WHERE (utc_ns, account_id, id) < (9223372036854775807, 9223372036854775807, 9223372036854775807)
 ORDER BY utc_ns DESC, account_id DESC, id DESC LIMIT 1000;
 SELECT account_id, id, order_id, contract, side, size, price_ticks, fees_micro, utc_ns, gross_micro, voided, tag, strategy, trade_date FROM fills WHERE (utc_ns, account_id, id) < (1795000000000000000, 7, 1)
