@@ -182,9 +182,7 @@ def _code_again(places: Places) -> str:
 
 def _exposure(places: Places) -> str:
     """Why the service must not be stopped now, "" = it may. What cannot be told counts as a reason."""
-    folder = places.data
-    with suppress(SettingsError):  # the installed place, then
-        folder = load_file(places.settings).data_dir if places.root == Path("/") else folder
+    folder = _data(places)
     try:
         if not (folder / "state.db").exists():
             return ""
@@ -198,15 +196,32 @@ def _exposure(places: Places) -> str:
     return f"an order in {', '.join(dict.fromkeys(working))} may still be filled" if working else ""
 
 
+def _data(places: Places) -> Path:
+    """Where the journal lies: by the settings, an image's and a broken settings file's at the usual place."""
+    with suppress(SettingsError):
+        if places.root == Path("/"):
+            return load_file(places.settings).data_dir
+    return places.data
+
+
 def _told_of(folder: Path, command: str) -> dict[str, Any]:
-    return client.ask(folder, command) or offline.read(folder, command)
+    """The service's word, else the journal's: safe mode has none of its own."""
+    asked = None if _in_safe_mode(folder) else client.ask(folder, command)
+    return asked or offline.read(folder, command)
+
+
+def _in_safe_mode(folder: Path) -> bool:
+    """A page and a command port answer, but nothing is traded and no position is watched."""
+    return "safe" in (client.ask(folder, "status") or {})
 
 
 def _restarted(places: Places, host: Door, changed: str) -> str:
-    """Start again with the new settings, unless that would leave a position alone for a moment."""
+    """Start again with the new settings, unless that would leave a position alone for a moment. In safe mode
+    it is alone until then.
+    """
     later = "It holds at the next start: sudo systemctl restart plimsoll"
     why = _exposure(places)
-    if why:
+    if why and not _in_safe_mode(_data(places)):
         return f"{why}. {later}"
     if changed:
         host.run("systemctl", "daemon-reload")

@@ -6,6 +6,8 @@ import asyncio
 import getpass
 import json
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,17 @@ import pytest
 from app.cli import installing, main
 from app.clock import SystemClock
 from app.install.answers import QUESTIONS
+from app.safe import SafeCommands
 from app.store import open_journal
 from app.update.artifact import ARTIFACT_VARIABLE
+from app.web.command_port import CommandPort
+from app.web.safe import Known, Trouble
+from tests.guards import PATIENCE
 from tests.install.test_answers import FILE, KEY, TYPED
 from tests.install.world import machine, release
 from tests.store.records import durable, fill
+
+NOTHING = Known("The journal holds nothing yet.")
 
 
 @pytest.fixture
@@ -103,7 +111,8 @@ def test_uninstalls_but_not_while_a_position_is_open(root: Path, capsys: pytest.
     assert main(["install", "--root", str(root)]) == 0
     trade(root / "var/lib/plimsoll")
     assert main(["uninstall", "--root", str(root)]) == 3
-    assert "is open" in capsys.readouterr().err and (root / "opt/plimsoll/current").exists()
+    said = capsys.readouterr().err
+    assert "is open" in said and "cannot be told" not in said and (root / "opt/plimsoll/current").exists()
     assert main(["uninstall", "--root", str(root), "--with-open-positions"]) == 0
     assert "Kept: /etc/plimsoll, /var/lib/plimsoll" in capsys.readouterr().out
     assert not (root / "opt/plimsoll").exists()
@@ -121,6 +130,54 @@ def test_an_order_that_may_still_be_filled_keeps_the_service_where_it_is(
     orders.append({"contract": "CON.F.US.EP.Z26", "state": "working"})
     assert main(["uninstall", "--root", str(root)]) == 3
     assert "may still be filled" in capsys.readouterr().err
+
+
+@pytest.fixture
+def in_safe_mode(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Its command port answers for the image's folder, as the service of a machine does."""
+    assert main(["install", "--root", str(root)]) == 0
+    folder, begun, stop = root / "var/lib/plimsoll", threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        commands = SafeCommands(Trouble("the key is empty", "setup"), folder, lambda: NOTHING)
+        port = CommandPort(folder, commands)
+        await port.start()
+        begun.set()
+        await asyncio.to_thread(stop.wait)
+        await port.stop()
+
+    served = threading.Thread(target=asyncio.run, args=(serve(),))
+    served.start()
+    try:
+        assert begun.wait(PATIENCE)
+        yield
+    finally:
+        stop.set()
+        served.join()
+
+
+@pytest.mark.usefixtures("in_safe_mode")
+def test_setup_restarts_what_is_in_safe_mode_whatever_is_open(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trade(root / "var/lib/plimsoll")
+    file = tmp_path / "answers.toml"
+    file.write_text(FILE)
+    file.chmod(0o600)
+    assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "The service starts again with it." in said and "is open" not in said
+
+
+@pytest.mark.usefixtures("in_safe_mode")
+def test_what_is_open_in_safe_mode_is_read_from_the_journal(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert installing._exposure(installing.Places(root)) == ""
+    trade(root / "var/lib/plimsoll")
+    assert main(["uninstall", "--root", str(root)]) == 3
+    said = capsys.readouterr().err
+    assert "is open" in said and "cannot be told" not in said
 
 
 def test_setup_shows_a_new_code_where_the_first_is_over(
