@@ -12,11 +12,12 @@ import asyncio
 import json
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ async def main(folder: Path, image: Path, system: Path, cuts: int, seed: str) ->
                     return
             began = time.monotonic()
             machine.boot()
-            await active(machine)
+            await _active(machine)
             _say("the last boot", began, await read_venue(url, ACCOUNT), [])
     finally:
         machine.pull()
@@ -108,7 +109,7 @@ async def _cut(machine: Plugged, url: str, number: int, trades_s: float) -> bool
     """Whether nothing was lost: what lost its journal is not asked to trade again."""
     began = time.monotonic()
     machine.boot()
-    await active(machine)
+    await _active(machine)
     ready = time.monotonic()
     compared = await read_venue(url, ACCOUNT)
     await asyncio.sleep(trades_s)
@@ -118,6 +119,18 @@ async def _cut(machine: Plugged, url: str, number: int, trades_s: float) -> bool
         problems = _lost(root / DATA, venue, compared)
     _say(f"plug {number} after {trades_s:.1f} s", began, venue, problems, ready)
     return not problems
+
+
+async def _active(machine: Plugged) -> None:
+    """Raises RuntimeError with its own account of what happened, read from its disk, when it does not trade."""
+    try:
+        await active(machine)
+    except RuntimeError as error:
+        machine.pull()
+        with machine.disk() as root, closing(sqlite3.connect(root / DATA / "state.db")) as journal:
+            told = journal.execute("SELECT utc_ns, level, code, text FROM events ORDER BY id DESC LIMIT 60")
+            lines = "\n".join(" ".join(map(str, row)) for row in reversed(told.fetchall()))
+        raise RuntimeError(f"{error}\n{lines}") from None
 
 
 def _lost(data: Path, venue: Venue, compared: Venue) -> list[str]:
