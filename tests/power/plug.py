@@ -122,7 +122,7 @@ async def _cut(machine: Plugged, url: str, number: int, trades_s: float) -> bool
 
 
 async def _active(machine: Plugged) -> None:
-    """Raises RuntimeError with its own account of what happened, read from its disk, when it does not trade."""
+    """Raises RuntimeError with the events that its disk tells of, when it does not trade."""
     try:
         await active(machine)
     except RuntimeError as error:
