@@ -54,7 +54,7 @@ LEAST_PASSED = 1_500
 ACCOUNT = 1001
 ALIVE = ("working", "suspended")
 FAST, SLOW = 20, 2  # simulated seconds a second: to the opening, and across it
-FILL_S, FLAT_S = 180, 60
+FILL_S, FLAT_S = 180, 180
 
 
 @pytest.fixture(scope="module")
