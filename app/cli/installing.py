@@ -211,8 +211,12 @@ def _told_of(folder: Path, command: str) -> dict[str, Any]:
 
 
 def _in_safe_mode(folder: Path) -> bool:
-    """A page and a command port answer, but nothing is traded and no position is watched."""
-    return "safe" in (client.ask(folder, "status") or {})
+    """A page and a command port answer, but nothing is traded and no position is watched. Of a service that
+    gives no answer it is not known.
+    """
+    with suppress(PlimsollError):
+        return "safe" in (client.ask(folder, "status") or {})
+    return False
 
 
 def _restarted(places: Places, host: Door, changed: str) -> str:

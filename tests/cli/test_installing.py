@@ -14,10 +14,12 @@ import pytest
 
 from app.cli import installing, main
 from app.clock import SystemClock
+from app.errors import Unreachable
 from app.install.answers import QUESTIONS
 from app.safe import SafeCommands
 from app.store import open_journal
 from app.update.artifact import ARTIFACT_VARIABLE
+from app.web.claim import CODE_FILE
 from app.web.command_port import CommandPort
 from app.web.safe import Known, Trouble
 from tests.guards import PATIENCE
@@ -167,6 +169,29 @@ def test_setup_restarts_what_is_in_safe_mode_whatever_is_open(
     assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
     said = capsys.readouterr().out
     assert "The service starts again with it." in said and "is open" not in said
+
+
+def test_setup_ends_well_where_the_service_gives_no_answer(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything is written by then, and a code that is not shown now is lost."""
+    assert main(["install", "--root", str(root)]) == 0
+    trade(root / "var/lib/plimsoll")
+    (root / "var/lib/plimsoll" / CODE_FILE).unlink()
+    asked: list[str] = []
+
+    def hangs(_: Path, command: str) -> None:
+        asked.append(command)
+        raise Unreachable("service", "no answer")
+
+    monkeypatch.setattr(installing.client, "ask", hangs)
+    file = tmp_path / "answers.toml"
+    file.write_text(FILE)
+    file.chmod(0o600)
+    assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert asked and "cannot be told: service: no answer" in said and "It holds at the next start" in said
+    assert "one-time code is now" in said and "The service starts again with it." not in said
 
 
 @pytest.mark.usefixtures("in_safe_mode")
