@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,10 +24,13 @@ FAILURE = (
 LATE_NS = (
     26 * 3_600 * NS
 )  # one is due every 24 hours; 25 on the day the clocks go back, and an hour to make it
+RUN_NS = 3_600 * NS  # one that was begun longer ago was killed; its unit gives it ten minutes
+ADVICE = "one is due every day: systemctl status plimsoll-backup"
 ENTRIES_MAX = 1_000  # of the folder: eleven backups are kept
 FILE_LIMIT = 4_096  # bytes of a failure: it is a line
 WORDS_LIMIT = 200  # characters of a failure that are told
 NAMED = re.compile(r"\d{8}T\d{6}Z")
+BEGUN = re.compile(r"\.(\d{8}T\d{6}Z)\.new")  # one that is being made, until the next clears it away
 NAME = "%Y%m%dT%H%M%SZ"
 
 
@@ -40,13 +43,17 @@ def troubles(data_dir: Path, wall_ns: int) -> Iterator[tuple[str, str]]:
         begun_s = folder.stat().st_mtime
     except FileNotFoundError:
         return
-    made = max((made for name in names if (made := _made_s(name)) <= wall_ns / NS), default=0.0)
+    made = _newest_s(names, wall_ns / NS)
+    left = _newest_s([each[1] for each in map(BEGUN.fullmatch, names) if each], wall_ns / NS)
     if (failed := failure(folder, made)) != "":
         yield "backup_failed", failed
+    elif left > made and wall_ns - left * NS > RUN_NS:
+        when = datetime.fromtimestamp(left, UTC)
+        yield "backup_late", f"the backup begun on {when:%Y-%m-%d %H:%M} UTC was never finished, {ADVICE}"
     elif wall_ns - (made or begun_s) * NS > LATE_NS:
         hours = int(wall_ns / NS - made) // 3_600
         words = f"the newest backup is {hours} hours old" if made else "no backup was ever made"
-        yield "backup_late", f"{words}, one is due every day: systemctl status plimsoll-backup"
+        yield "backup_late", f"{words}, {ADVICE}"
 
 
 def failure(folder: Path, made_s: float = 0.0) -> str:
@@ -61,6 +68,11 @@ def failure(folder: Path, made_s: float = 0.0) -> str:
         return ""
     when = datetime.fromtimestamp(when_s, UTC)
     return f"the backup of {when:%Y-%m-%d %H:%M} UTC failed: {clean(words, WORDS_LIMIT)}"
+
+
+def _newest_s(names: Iterable[str], now_s: float) -> float:
+    """When the newest of `names` up to now was made; 0 = there is none."""
+    return max((made for name in names if (made := _made_s(name)) <= now_s), default=0.0)
 
 
 def _made_s(name: str) -> float:

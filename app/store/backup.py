@@ -59,6 +59,7 @@ def back_up(data_dir: Path, folder: Path, clock: Clock, passphrase: Secret | Non
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     _check_there(data_dir)
     with _alone(data_dir):
+        _clear_begun(data_dir, folder)
         _check_space(data_dir, folder, sealed=passphrase is not None)
         made, begun = folder / name, folder / f".{name}.new"
         if made.exists():
@@ -71,8 +72,7 @@ def back_up(data_dir: Path, folder: Path, clock: Clock, passphrase: Secret | Non
         except (sqlite3.Error, OSError) as error:
             raise unusable(begun, error) from error
         finally:
-            _clear(folder, ".new")
-            _clear(data_dir, ".plain")
+            _clear_begun(data_dir, folder)
         # those of a clock that was ahead keep no place from those of today, and stay
         for old in expired(each for each in names(folder) if each <= made.name):
             shutil.rmtree(folder / old, ignore_errors=True)
@@ -111,7 +111,7 @@ def _fill(data_dir: Path, begun: Path, passphrase: Secret | None) -> None:
 
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
-    """One backup of a journal at a time, and what a killed one left behind goes. Raises Unable."""
+    """One backup of a journal at a time. Raises Unable."""
     handle = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
@@ -123,10 +123,11 @@ def _alone(data_dir: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _clear(folder: Path, ending: str) -> None:
+def _clear_begun(data_dir: Path, folder: Path) -> None:
     """Remove what this backup, or one that was killed, has begun."""
-    for left in folder.glob(f".????????T??????Z{ending}"):
-        shutil.rmtree(left, ignore_errors=True)
+    for place, ending in ((folder, ".new"), (data_dir, ".plain")):
+        for left in place.glob(f".????????T??????Z{ending}"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def names(folder: Path) -> list[str]:

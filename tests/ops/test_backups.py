@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clock import NS
+from app.clock import NS, SystemClock
 from app.ops import backups
 from app.ops.backups import FAILURE, FOLDER, LATE_NS, troubles
 from app.store import backup
@@ -55,6 +55,26 @@ def test_tells_that_none_was_ever_made_a_day_after_the_installation(tmp_path: Pa
     assert "no backup was ever made" in dict(troubles(tmp_path, NOW + LATE_NS + NS))["backup_late"]
 
 
+def test_tells_one_that_was_killed(data: Path) -> None:
+    """Beginning one touches the folder: where each is killed, none would ever be late by its time."""
+    (data / FOLDER / ".20261120T100000Z.new").mkdir()
+    assert dict(troubles(data, NOW - 3_600 * NS)) == {}  # it may still run
+    told = dict(troubles(data, NOW))
+    assert told == {
+        "backup_late": "the backup begun on 2026-11-20 10:00 UTC was never finished, one is due every day:"
+        " systemctl status plimsoll-backup"
+    }
+    (data / FOLDER / "20261120T110000Z").mkdir()
+    assert dict(troubles(data, NOW)) == {}
+
+
+def test_tells_that_the_first_was_killed(tmp_path: Path) -> None:
+    folder = tmp_path / FOLDER
+    (folder / ".20261120T100000Z.new").mkdir(parents=True)
+    os.utime(folder, ns=(NOW, NOW))
+    assert "was never finished" in dict(troubles(tmp_path, NOW))["backup_late"]
+
+
 def test_one_of_a_clock_that_was_ahead_hides_no_gap(data: Path) -> None:
     (data / FOLDER / "20400101T000000Z").mkdir()
     assert "backup_late" in dict(troubles(data, NEWEST + 2 * LATE_NS))
@@ -75,5 +95,11 @@ def test_says_so_where_the_folder_cannot_be_read(tmp_path: Path) -> None:
         dict(troubles(tmp_path, NOW))
 
 
-def test_reads_what_the_backups_write() -> None:
+def test_reads_what_the_backups_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(backup, "_fill", lambda _, made, __: begun.append(made.name) or made.mkdir())
+    (tmp_path / "state.db").touch()
+    monkeypatch.setattr(backup, "_check_there", lambda _: None)
+    backup.back_up(tmp_path, tmp_path / FOLDER, SystemClock())
+    assert backups.BEGUN.fullmatch(begun[0])
     assert (backups.FAILURE, backups.NAME) == (backup.FAILURE, backup._NAME)

@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,23 @@ def test_a_folder_that_only_looks_like_a_time_is_no_backup(tmp_path: Path) -> No
     filled(tmp_path / "data")
     made = back_up(tmp_path / "data", tmp_path / "backups", At(FIRST))
     assert names(tmp_path / "backups") == [made.name] and odd.exists()
+
+
+def test_what_killed_ones_left_takes_no_space_from_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each would leave its copies, until there is no room for any."""
+    data, folder = tmp_path / "data", tmp_path / "backups"
+    filled(data)
+    left = folder / ".20260104T030000Z.new"
+    left.mkdir(parents=True)
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=1 if left.exists() else 1 << 30)
+
+    monkeypatch.setattr(backup.shutil, "disk_usage", usage)
+    back_up(data, folder, At(FIRST))
+    assert names(folder) == ["20260105T030000Z"] and not left.exists()
 
 
 def test_refuses_without_space_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
