@@ -35,6 +35,7 @@ FREE_BAD, FREE_LOOK = 200_000_000, 1_000_000_000  # bytes: a trading day writes 
 BACKUP = "%Y%m%dT%H%M%SZ"
 BACKUP_DAYS = 2  # a day may be missed
 WEAR_LOOK, WEAR_BAD = 8, 10  # eMMC tenths of its life used, as JESD84-B51 counts them: 0x0B is over
+NEWS_NS = 24 * 3_600 * NS  # the updater tries twice a day: nobody goes on with a wait told of before
 FILE_LIMIT = 262_144  # bytes of a unit
 FROM_FILE = "plimsoll install, from its file"
 SHOWN = 3  # things named in one line; the rest is counted
@@ -242,7 +243,7 @@ def _updater(patient: Patient) -> Finding:
     if problem:
         return Finding(LOOK, problem, "plimsoll update status; the next update writes it anew")
     said = telling.told(patient.places.update)
-    if said.get("overdue") is True:
+    if said.get("overdue") is True and patient.clock.wall_ns() - said.get("at_ns", 0) < NEWS_NS:
         return Finding(BAD, str(said.get("words", "")), "plimsoll status; plimsoll update apply --now")
     if remembered.trial:
         return Finding(LOOK, f"{remembered.trial} is on trial", "plimsoll update status")

@@ -236,9 +236,14 @@ class Driver:
         return True
 
     def _waits_since(self, now_ns: int) -> int:
-        """When the wait began that the program before this one was in; else now."""
-        since_ns = self._before.get("since_ns") if self._before.get("outcome") == WAITS else None
-        return since_ns if isinstance(since_ns, int) and 0 < since_ns <= now_ns else now_ns
+        """When the wait began that the program before this one was in; else now, also where nobody went on
+        with it for as long as is an alarm: what waited then was withdrawn.
+        """
+        before = self._before if self._before.get("outcome") == WAITS else {}
+        since_ns, said_ns = before.get("since_ns"), before.get("at_ns", 0)
+        if not isinstance(since_ns, int) or now_ns - said_ns > WAIT_LIMIT_NS:
+            return now_ns
+        return since_ns if 0 < since_ns <= now_ns else now_ns
 
     def _check_space(self, offer: Offer) -> None:
         free = shutil.disk_usage(self._home).free

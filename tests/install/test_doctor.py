@@ -160,6 +160,8 @@ def test_names_a_release_that_has_waited_for_days(patient: Patient) -> None:
     words = "the update has waited for 3 days: the service is exposed"
     Teller(patient.places.update, patient.clock).status("", words, outcome="waits", overdue=True)
     assert found(patient)["updater"][:2] == (BAD, words)
+    later = VirtualClock(NOW + 24 * 3_600 * NS)  # it was withdrawn, or updates were switched off
+    assert found(dataclasses.replace(patient, clock=later))["updater"].state == OK
 
 
 def test_says_when_the_page_does_not_answer(patient: Patient) -> None:

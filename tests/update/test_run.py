@@ -328,6 +328,14 @@ def test_a_wait_that_ended_is_not_counted_with_the_next(board: Board) -> None:
     assert board.apply("0.3.0") == WAITS and not told(board.places.memory)["overdue"]
 
 
+def test_a_wait_that_nobody_went_on_with_is_not_counted(board: Board) -> None:
+    """What waited was withdrawn, say; another that waits its first hour is no alarm."""
+    board.world.exposed = Exposure.EXPOSED
+    waited(board, 0)
+    assert not waited(board, WAIT_LIMIT_NS / NS / 86_400 + 1)["overdue"]
+    assert not waited(board, 1)["overdue"]
+
+
 def test_one_that_is_exposed_only_at_the_last_look_is_counted_too(board: Board) -> None:
     board.world.exposed = Exposure.EXPOSED
     waited(board, 0)
