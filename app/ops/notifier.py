@@ -192,12 +192,12 @@ class Notifier:
             await pause(self.clock, LOOK_NS)
 
     async def run(self) -> None:
-        """Send what waits, oldest first, until cancelled."""
+        """Send what waits, also since an earlier run that failed, oldest first, until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
             while self._queue:
                 await self._send(*self._queue.popleft())
+            self._wake.clear()
+            await self._wake.wait()
 
     async def _send(self, put_ns: int, alert: Alert) -> None:
         pause_ns = FIRST_PAUSE_NS

@@ -185,6 +185,31 @@ async def test_a_server_that_hangs_holds_neither_the_loop_nor_the_end() -> None:
         hanging.join(PATIENCE)
 
 
+async def test_what_waits_is_sent_after_a_fault_of_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread to be had, say: the supervisor runs it again, and no new alert need come first."""
+    sent: list[Alert] = []
+
+    def faulty(_: Target, alert: Alert) -> None:
+        if alert is HALTED:
+            raise RuntimeError("can't start new thread")
+        sent.append(alert)
+
+    monkeypatch.setattr(notifier, "post", faulty)
+    other = Alert("storage", "title", "text", 4)
+    sender = Notifier(Target("http://127.0.0.1/"), VirtualClock(0))
+    sender.put(HALTED)
+    sender.put(other)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(RuntimeError):
+            await sender.run()
+        task = asyncio.create_task(sender.run())
+        while not sent:
+            await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert sent == [other]
+
+
 async def test_tries_again_with_longer_pauses_and_keeps_the_order() -> None:
     clock = VirtualClock(0)
     with receiving(500, 503, 200, 200) as url:
