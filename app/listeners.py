@@ -15,10 +15,12 @@ ACCEPT_PASSES = 2  # of the loop
 async def close(listeners: Iterable[asyncio.Server]) -> None:
     """Close them. Afterwards every connection that was accepted is known to its protocol."""
     held = list(listeners)
-    for each in held:
-        for listening in each.sockets:
-            asyncio.get_running_loop().remove_reader(listening.fileno())
-    for _ in range(ACCEPT_PASSES):
-        await asyncio.sleep(0)
-    for each in held:
-        each.close()
+    try:
+        for each in held:
+            for listening in each.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(ACCEPT_PASSES):
+            await asyncio.sleep(0)
+    finally:
+        for each in held:
+            each.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app import listeners
 from app.clock import VirtualClock
 from app.engine.commands import Commands
 from app.simulator.main import Simulator, SimulatorOptions
@@ -68,3 +69,12 @@ async def test_stopping_ends_whoever_comes_at_that_moment(
         await stop()
         await stop()
         assert [hears_the_end(each) for each in came] == [True] * COME
+
+
+async def test_a_stop_that_is_cancelled_listens_no_more() -> None:
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    closing = asyncio.ensure_future(listeners.close([server]))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait((closing,))
+    assert closing.cancelled() and not server.is_serving()

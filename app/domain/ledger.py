@@ -4,8 +4,8 @@ Each contract is kept twice from the same fills. The *account book* nets everyth
 venue's balance. The *sub-book* of each strategy nets what that strategy did: attribution. At any one mark
 the gross and unrealised P&L of the sub-books add up to the account's.
 
-The venue knows one position, so nobody can hold what the account does not: the fill that makes the account
-flat closes every sub-book at its price, and a fill without a tag of ours (`MANUAL`: the owner's click)
+The venue knows one position. So nobody holds anything in a flat account: the fill that makes it flat closes
+every sub-book at its price, whoever sent it. And a fill without a tag of ours (`MANUAL`: the owner's click)
 first takes from those who hold the other side, the owner's own before the largest. Such a fill is cut into
 pieces, its fees with them. When the account is flat the realised parts, too, add up to the whole.
 
