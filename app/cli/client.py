@@ -17,6 +17,7 @@ from app.errors import Refused, Theirs, Unreachable
 SOCKET_FILE = (
     "plimsoll.sock"  # as `app.web.command_port` names it; not imported, for speed (a test holds them equal)
 )
+PATH_LIMIT = 107  # bytes of a unix socket's path on Linux; from the same place
 ANSWER_LIMIT = 8 * 2**20  # bytes: 500 executions are some 200 kB
 ANSWER_SECONDS = 10.0  # the service answers at once or not at all
 REARM_POLLS, REARM_POLL_SECONDS = 30, 0.1  # 3 s: one commit, even on a flash card that is busy
@@ -73,6 +74,8 @@ def clear_exception(arguments: Namespace) -> int:
 
 def ask(folder: Path, command: str, why: str = "") -> dict[str, Any] | None:
     """The service's answer, None when no service listens. Raises what the service refused."""
+    if len(os.fsencode(folder / SOCKET_FILE)) > PATH_LIMIT:
+        return None  # an image's, mounted deep: no service can listen there
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(ANSWER_SECONDS)
         try:

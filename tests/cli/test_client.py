@@ -48,6 +48,14 @@ async def _listening(folder: Path, engine: FakeEngine) -> AsyncIterator[None]:
 
 def test_knows_the_socket_by_the_same_name() -> None:
     assert client.SOCKET_FILE == command_port.SOCKET_FILE
+    assert client.PATH_LIMIT == command_port.PATH_LIMIT
+
+
+def test_no_service_listens_where_a_sockets_path_is_too_long(tmp_path: Path) -> None:
+    """An image may be mounted anywhere: its journal is read."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    assert client.ask(folder, "status") is None
 
 
 @pytest.mark.parametrize("command", READS)

@@ -6,9 +6,10 @@ import asyncio
 import getpass
 import json
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,7 +23,7 @@ from app.update.artifact import ARTIFACT_VARIABLE
 from app.web.claim import CODE_FILE
 from app.web.command_port import CommandPort
 from app.web.safe import Known, Trouble
-from tests.guards import PATIENCE
+from tests.cli.background import in_background
 from tests.install.test_answers import FILE, KEY, TYPED
 from tests.install.world import machine, release
 from tests.store.records import durable, fill
@@ -31,10 +32,12 @@ NOTHING = Known("The journal holds nothing yet.")
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """With a short name: a socket's may have 107 bytes, and one of its services has one."""
     monkeypatch.setenv(ARTIFACT_VARIABLE, str(release(tmp_path / "plimsoll-1.2.3-linux-x86_64")))
     monkeypatch.setattr(installing, "_page", lambda _: 200)
-    return machine(tmp_path / "root").root
+    with TemporaryDirectory(prefix="plimsoll-", dir="/tmp") as folder:
+        yield machine(Path(folder) / "root").root
 
 
 def trade(folder: Path) -> None:
@@ -138,24 +141,18 @@ def test_an_order_that_may_still_be_filled_keeps_the_service_where_it_is(
 def in_safe_mode(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Its command port answers for the image's folder, as the service of a machine does."""
     assert main(["install", "--root", str(root)]) == 0
-    folder, begun, stop = root / "var/lib/plimsoll", threading.Event(), threading.Event()
+    folder = root / "var/lib/plimsoll"
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def listening() -> AsyncIterator[None]:
         commands = SafeCommands(Trouble("the key is empty", "setup"), folder, lambda: NOTHING)
         port = CommandPort(folder, commands)
         await port.start()
-        begun.set()
-        await asyncio.to_thread(stop.wait)
+        yield
         await port.stop()
 
-    served = threading.Thread(target=asyncio.run, args=(serve(),))
-    served.start()
-    try:
-        assert begun.wait(PATIENCE)
+    with in_background(listening):
         yield
-    finally:
-        stop.set()
-        served.join()
 
 
 @pytest.mark.usefixtures("in_safe_mode")
