@@ -186,7 +186,8 @@ def _exposure(places: Places) -> str:
     try:
         if not (folder / "state.db").exists():
             return ""
-        told = {**_told_of(folder, "positions"), **_told_of(folder, "orders")}
+        told_of = offline.read if _in_safe_mode(folder) else _told_of  # safe mode has no word of its own
+        told = {**told_of(folder, "positions"), **told_of(folder, "orders")}
     except (PlimsollError, OSError, sqlite3.Error) as error:
         return f"whether a position is open cannot be told: {clean(error)}"
     held = [f"{each['net']:+d} {each['contract']}" for each in told["positions"] if each["net"]]
@@ -205,9 +206,8 @@ def _data(places: Places) -> Path:
 
 
 def _told_of(folder: Path, command: str) -> dict[str, Any]:
-    """The service's word, else the journal's: safe mode has none of its own."""
-    asked = None if _in_safe_mode(folder) else client.ask(folder, command)
-    return asked or offline.read(folder, command)
+    """The service's word, else the journal's."""
+    return client.ask(folder, command) or offline.read(folder, command)
 
 
 def _in_safe_mode(folder: Path) -> bool:
@@ -224,8 +224,8 @@ def _restarted(places: Places, host: Door, changed: str) -> str:
     it is alone until then.
     """
     later = "It holds at the next start: sudo systemctl restart plimsoll"
-    why = _exposure(places)
-    if why and not _in_safe_mode(_data(places)):
+    why = "" if _in_safe_mode(_data(places)) else _exposure(places)
+    if why:
         return f"{why}. {later}"
     if changed:
         host.run("systemctl", "daemon-reload")
