@@ -18,12 +18,10 @@ from app.clock import NS
 from app.errors import clean
 
 FOLDER = "backups"  # below the data folder
-FAILURE = (
-    ".failure"  # in it: why the last one failed, as `app.store.backup` writes it (a test holds them equal)
-)
-LATE_NS = (
-    26 * 3_600 * NS
-)  # one is due every 24 hours; 25 on the day the clocks go back, and an hour to make it
+# In it: why the last one failed, as `app.store.backup` writes it (a test holds them equal).
+FAILURE = ".failure"
+# One is due every 24 hours; 25 on the day the clocks go back, and an hour to make it.
+LATE_NS = 26 * 3_600 * NS
 RUN_NS = 3_600 * NS  # one that was begun longer ago was killed; its unit gives it ten minutes
 ADVICE = "one is due every day: systemctl status plimsoll-backup"
 ENTRIES_MAX = 1_000  # of the folder: eleven backups are kept
@@ -45,7 +43,7 @@ def troubles(data_dir: Path, wall_ns: int) -> Iterator[tuple[str, str]]:
         return
     made = _newest_s(names, wall_ns / NS)
     left = _newest_s([each[1] for each in map(BEGUN.fullmatch, names) if each], wall_ns / NS)
-    if (failed := failure(folder, made)) != "":
+    if failed := _failure(folder, made):
         yield "backup_failed", failed
     elif left > made and wall_ns - left * NS > RUN_NS:
         when = datetime.fromtimestamp(left, UTC)
@@ -56,7 +54,7 @@ def troubles(data_dir: Path, wall_ns: int) -> Iterator[tuple[str, str]]:
         yield "backup_late", f"{words}, {ADVICE}"
 
 
-def failure(folder: Path, made_s: float = 0.0) -> str:
+def _failure(folder: Path, made_s: float) -> str:
     """Why the last backup in `folder` failed, "" = it did not, or a later one, of `made_s`, is there."""
     file = folder / FAILURE
     try:
