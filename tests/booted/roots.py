@@ -33,7 +33,7 @@ PACKAGES = (
 )
 TOOLS = ("systemd-nspawn", "debootstrap", "unshare", "nsenter", "setpriv", "ip")
 MAKING_S = 900  # 45 s on a good line
-ATTEMPTS, PAUSE_S = 3, 20.0  # a mirror that is being renewed, a line that hiccups
+ATTEMPTS, PAUSE_S = debian.ATTEMPTS, debian.PAUSE_S
 # Whatever it mounts and starts ends with it, also when it is killed in the middle.
 APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 UNWANTED = ("var/lib/apt/lists", "var/cache/apt", "usr/share/doc", "usr/share/man", "usr/share/locale")

@@ -40,6 +40,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield machine(Path(folder) / "root").root
 
 
+@pytest.fixture
+def answered(tmp_path: Path) -> Path:
+    """A file of answers, for its owner alone."""
+    file = tmp_path / "answers.toml"
+    file.write_text(FILE)
+    file.chmod(0o600)
+    return file
+
+
 def trade(folder: Path) -> None:
     """An open position in the journal."""
 
@@ -65,12 +74,9 @@ def test_installs_into_an_image_and_says_what_is_left(root: Path, capsys: pytest
     assert again == ["unchanged"]
 
 
-def test_sets_up_and_is_examined(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sets_up_and_is_examined(root: Path, answered: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", "--root", str(root)]) == 0
-    file = tmp_path / "answers.toml"
-    file.write_text(FILE)
-    file.chmod(0o600)
-    assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
+    assert main(["setup", "--root", str(root), "--answers", str(answered)]) == 0
     said = capsys.readouterr()
     assert "mode shadow, user owner, account 4711" in said.out
     assert said.out.rstrip().endswith("http://plimsoll.local:8080/")
@@ -157,19 +163,16 @@ def in_safe_mode(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_safe_mode")
 def test_setup_restarts_what_is_in_safe_mode_whatever_is_open(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, answered: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trade(root / "var/lib/plimsoll")
-    file = tmp_path / "answers.toml"
-    file.write_text(FILE)
-    file.chmod(0o600)
-    assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
+    assert main(["setup", "--root", str(root), "--answers", str(answered)]) == 0
     said = capsys.readouterr().out
     assert "The service starts again with it." in said and "is open" not in said
 
 
 def test_setup_ends_well_where_the_service_gives_no_answer(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, answered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Everything is written by then, and a code that is not shown now is lost."""
     assert main(["install", "--root", str(root)]) == 0
@@ -182,10 +185,7 @@ def test_setup_ends_well_where_the_service_gives_no_answer(
         raise Unreachable("service", "no answer")
 
     monkeypatch.setattr(installing.client, "ask", hangs)
-    file = tmp_path / "answers.toml"
-    file.write_text(FILE)
-    file.chmod(0o600)
-    assert main(["setup", "--root", str(root), "--answers", str(file)]) == 0
+    assert main(["setup", "--root", str(root), "--answers", str(answered)]) == 0
     said = capsys.readouterr().out
     assert asked and "cannot be told: service: no answer" in said and "It holds at the next start" in said
     assert "one-time code is now" in said and "The service starts again with it." not in said
@@ -203,13 +203,10 @@ def test_what_is_open_in_safe_mode_is_read_from_the_journal(
 
 
 def test_setup_shows_a_new_code_where_the_first_is_over(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, answered: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["install", "--root", str(root)]) == 0
-    file = tmp_path / "answers.toml"
-    file.write_text(FILE)
-    file.chmod(0o600)
-    setup = ["setup", "--root", str(root), "--answers", str(file)]
+    setup = ["setup", "--root", str(root), "--answers", str(answered)]
     assert main(setup) == 0
     assert "one-time code is now" not in capsys.readouterr().out
     code = root / "var/lib/plimsoll/setup-code"

@@ -65,8 +65,8 @@ async def door(url: str) -> AsyncIterator[None]:
         server.close()
 
 
-async def active(machine: Plugged) -> dict[str, Any]:
-    """The picture once it trades, read from its page."""
+async def _active(machine: Plugged) -> None:
+    """Until it trades, by its page. Raises RuntimeError with what is known when it does not."""
     seen: dict[str, Any] = {}
     url = f"http://{GUEST}:{PAGE_PORT}/api/snapshot"
     patience = aiohttp.ClientTimeout(total=5)
@@ -82,8 +82,16 @@ async def active(machine: Plugged) -> dict[str, Any]:
                     continue
     except TimeoutError:
         kept = {name: seen.get(name) for name in ("error", "state", "reasons", "synced")}
-        raise RuntimeError(f"it does not trade: {kept}\n{machine.console()}") from None
-    return seen
+        told = f"{kept}\n{machine.console()}"
+        raise RuntimeError(f"it does not trade: {told}\n{_events(machine)}") from None
+
+
+def _events(machine: Plugged) -> str:
+    """What its journal tells of the last minutes; its plug is pulled for that."""
+    machine.pull()
+    with machine.disk() as root, closing(sqlite3.connect(root / DATA / "state.db")) as journal:
+        told = journal.execute("SELECT utc_ns, level, code, text FROM events ORDER BY id DESC LIMIT 60")
+        return "\n".join(" ".join(map(str, row)) for row in reversed(told.fetchall()))
 
 
 async def main(folder: Path, image: Path, system: Path, cuts: int, seed: str) -> None:
@@ -119,18 +127,6 @@ async def _cut(machine: Plugged, url: str, number: int, trades_s: float) -> bool
         problems = _lost(root / DATA, venue, compared)
     _say(f"plug {number} after {trades_s:.1f} s", began, venue, problems, ready)
     return not problems
-
-
-async def _active(machine: Plugged) -> None:
-    """Raises RuntimeError with the events that its disk tells of, when it does not trade."""
-    try:
-        await active(machine)
-    except RuntimeError as error:
-        machine.pull()
-        with machine.disk() as root, closing(sqlite3.connect(root / DATA / "state.db")) as journal:
-            told = journal.execute("SELECT utc_ns, level, code, text FROM events ORDER BY id DESC LIMIT 60")
-            lines = "\n".join(" ".join(map(str, row)) for row in reversed(told.fetchall()))
-        raise RuntimeError(f"{error}\n{lines}") from None
 
 
 def _lost(data: Path, venue: Venue, compared: Venue) -> list[str]:
